@@ -156,9 +156,7 @@ class FeatureSpace:
 
         def encoders(name: str) -> tuple[FeatureEncoder, ...]:
             return tuple(
-                FeatureEncoder(
-                    **{**e, "kind": FeatureKind(e["kind"]), "vocabulary": tuple(e["vocabulary"])}
-                )
+                FeatureEncoder(**{**e, "kind": FeatureKind(e["kind"]), "vocabulary": tuple(e["vocabulary"])})
                 for e in raw[name]
             )
 

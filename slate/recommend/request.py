@@ -1,0 +1,76 @@
+"""What is asked of a recommender and what it answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """One thing a user did, as a request or a released user state names it."""
+
+    item_id: str
+    event: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request for a slate.
+
+    ``history`` overrides the released one (anonymous users, live state); None means "look the user
+    up". ``features`` likewise. ``at`` is the instant of the request; histories must end before it.
+    """
+
+    user_id: str | None = None
+    history: Sequence[Interaction] | None = None
+    features: Mapping[str, object] | None = None
+    context: Mapping[str, object] = field(default_factory=dict)
+    exclude: Sequence[str] = ()
+    k: int | None = None
+    at: datetime | None = None
+    explain: bool = False
+
+
+@dataclass(frozen=True)
+class SlateItem:
+    """One recommended item. ``position`` counts from 1; ``score`` is the ranker's, higher is better."""
+
+    item_id: str
+    score: float
+    position: int
+    source: str
+    propensity: float = 1.0
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How candidates passed each stage, by item id, and what of the request was not understood."""
+
+    retrieved: Mapping[str, float]
+    removed: Mapping[str, Sequence[str]]
+    scored: Mapping[str, Mapping[str, float]]
+    ignored: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Slate:
+    """The answer: an ordered list of items, the rung that made it, and the release it came from."""
+
+    user_id: str | None
+    items: tuple[SlateItem, ...]
+    rung: str
+    release_id: str
+    explanation: Explanation | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, without an explanation that was not asked for."""
+        answer = asdict(self)
+        if self.explanation is None:
+            del answer["explanation"]
+        return answer
+
+    @property
+    def item_ids(self) -> list[str]:
+        return [item.item_id for item in self.items]

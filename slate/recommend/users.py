@@ -1,0 +1,131 @@
+"""User states as a release ships them: one sorted Parquet file, read a row group at a time.
+
+Columns: user_id (sorted), ``items``, ``events`` and ``times`` (the last interactions, oldest
+first), ``seen`` (every item ever interacted with) and the user's features. Live state overlays it.
+"""
+
+import bisect
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from slate import columns
+from slate.data.sequences import UserLog
+from slate.recommend.request import Interaction
+
+ITEMS: Final = "items"
+EVENTS: Final = "events"
+TIMES: Final = "times"
+SEEN: Final = "seen"
+_ROW_GROUP: Final = 2048
+_CACHED_GROUPS: Final = 64
+
+
+@dataclass(frozen=True)
+class UserState:
+    """What is known of one user: recent interactions, all seen items, raw features."""
+
+    history: Sequence[Interaction] = ()
+    seen: Sequence[str] = ()
+    features: Mapping[str, object] = field(default_factory=dict)
+
+
+def write_users(
+    path: Path, log: UserLog, items: Sequence[str], events: Sequence[str], features: pa.Table, length: int
+) -> None:
+    """Write the state of every user of ``log`` or of the ``features`` table.
+
+    Args:
+        log: all interactions up to the watermark.
+        items: item ids by catalogue row; events: event names by code - 1.
+        features: a table with user_id and raw feature columns.
+        length: how many recent interactions are kept.
+    """
+    known = set(log.users.ids) | set(features[columns.USER].to_pylist())
+    users = sorted(known)
+    states: dict[str, list[Any]] = {ITEMS: [], EVENTS: [], TIMES: [], SEEN: []}
+    for user in users:
+        whole = log.history_of(user)
+        recent = whole.last(length)
+        states[ITEMS].append([items[i] for i in recent.items])
+        states[EVENTS].append([events[e - 1] for e in recent.events])
+        states[TIMES].append(recent.times.tolist())
+        states[SEEN].append([items[i] for i in np.unique(whole.items)])
+    strings = pa.list_(pa.string())
+    table = pa.table(
+        {
+            columns.USER: pa.array(users, pa.string()),
+            ITEMS: pa.array(states[ITEMS], strings),
+            EVENTS: pa.array(states[EVENTS], strings),
+            TIMES: pa.array(states[TIMES], pa.list_(pa.timestamp("us", "UTC"))),
+            SEEN: pa.array(states[SEEN], strings),
+        }
+    )
+    names = [n for n in features.column_names if n != columns.USER]
+    at = pc.index_in(table[columns.USER], features[columns.USER].combine_chunks())
+    for name in names:
+        table = table.append_column(name, features[name].take(at))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, row_group_size=_ROW_GROUP, compression="zstd")
+
+
+class UserStore:
+    """Looks users up in a released users file; memory stays bounded however many there are."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = pq.ParquetFile(path, memory_map=True)
+        self._lock = Lock()
+        self._groups: OrderedDict[int, tuple[list[str], pa.Table]] = OrderedDict()
+        self._firsts = [
+            str(self._file.read_row_group(g, columns=[columns.USER])[columns.USER][0])
+            for g in range(self._file.num_row_groups)
+            if self._file.metadata.row_group(g).num_rows
+        ]
+        reserved = {columns.USER, ITEMS, EVENTS, TIMES, SEEN}
+        self._features = [n for n in self._file.schema_arrow.names if n not in reserved]
+
+    def __len__(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    def get(self, user_id: str) -> UserState | None:
+        """The state of one user, or None where the release does not know them."""
+        group = bisect.bisect_right(self._firsts, user_id) - 1
+        if group < 0:
+            return None
+        ids, table = self._group(group)
+        row = bisect.bisect_left(ids, user_id)
+        if row == len(ids) or ids[row] != user_id:
+            return None
+        record = table.slice(row, 1).to_pylist()[0]
+        history = tuple(
+            Interaction(i, e, t)
+            for i, e, t in zip(record[ITEMS], record[EVENTS], record[TIMES], strict=True)
+        )
+        return UserState(history, record[SEEN], {n: record[n] for n in self._features})
+
+    def sample(self, count: int) -> list[str]:
+        """Up to ``count`` user ids with a history, spread evenly over the file."""
+        table = self._file.read(columns=[columns.USER, ITEMS])
+        active = table.filter(pc.greater(pc.list_value_length(table[ITEMS]), 0))[columns.USER].to_pylist()
+        step = max(len(active) // max(count, 1), 1)
+        return active[::step][:count]
+
+    def _group(self, group: int) -> tuple[list[str], pa.Table]:
+        with self._lock:
+            if group in self._groups:
+                self._groups.move_to_end(group)
+                return self._groups[group]
+            table = self._file.read_row_group(group)
+            entry = (table[columns.USER].to_pylist(), table)
+            self._groups[group] = entry
+            if len(self._groups) > _CACHED_GROUPS:
+                self._groups.popitem(last=False)
+            return entry

@@ -1,0 +1,59 @@
+# Everything runs in the project's own virtual environment. `make run` and `make test` need only
+# Python >= 3.11 with pip, and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.PHONY: help setup run test test-slow check lint types imports golden lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+setup: $(STAMP) ## the virtual environment, with the locked dependencies
+
+$(STAMP): requirements.lock requirements-bootstrap.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Slate needs Python >= 3.11; $$($(PYTHON) --version) found. Name another one: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
+	@test -x $(BIN)/uv || $(PYTHON) -m pip --python $(BIN)/python install -q --no-deps --require-hashes -r requirements-bootstrap.lock
+	$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup ## the main job on MovieLens-100K: data -> models -> gate -> sealed release
+	$(BIN)/slate run
+
+test: setup ## the tests, without those marked slow
+	$(BIN)/pytest -m "not slow" --cov --cov-report=term:skip-covered --cov-report=xml
+
+test-slow: setup ## the tests marked slow
+	$(BIN)/pytest -m slow
+
+check: setup lint types imports test ## all that CI runs
+
+lint: setup ## ruff, workflow and container file linters
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/actionlint
+	$(BIN)/hadolint pipelines/Containerfile
+
+types: setup ## strict typing
+	$(BIN)/mypy
+
+imports: setup ## the layers of docs/architecture.md
+	$(BIN)/lint-imports
+
+golden: setup ## write the compiled pipelines that the tests compare with
+	$(BIN)/python -m pipelines.compile
+
+lock: ## renew requirements.lock from pyproject.toml
+	echo certifi > $(VENV)/override.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --override $(VENV)/override.txt --extra train --extra serve --extra pipelines --extra local --group dev \
+	  pyproject.toml -o requirements.lock
+
+clean: ## remove the virtual environment and the caches; stores (.slate) stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage coverage.xml

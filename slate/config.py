@@ -273,6 +273,13 @@ class SlateConfig(Section):
         return section.model_dump(mode="json", exclude_none=True)
 
 
+def default_config_path() -> Path:
+    """The configuration used when none is named: MovieLens-100K, from the checkout or the wheel."""
+    package = Path(__file__).parent
+    shipped = package / "conf" / "movielens.yaml"
+    return shipped if shipped.exists() else package.parent / "conf" / "movielens.yaml"
+
+
 def _absolute(table: dict[str, Any] | None, base: Path) -> None:
     if not isinstance(table, dict) or "path" not in table:
         return

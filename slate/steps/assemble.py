@@ -1,0 +1,106 @@
+"""Put the artefacts of a run together as a release folder that is not sealed yet."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from slate import columns
+from slate.config import DatasetConfig, RetrievalConfig, parse_section
+from slate.data import statistics
+from slate.data.catalogue import Catalogue
+from slate.data.features import FeatureSpace
+from slate.data.holdout import Split
+from slate.evaluation.holdout import HISTORY_FILE
+from slate.recommend import fallback, recommender, users
+
+CONTENT: Final = "content"
+DRAFT: Final = "draft.json"
+POPULAR_SOURCE: Final = "sources/popular.parquet"
+HOLDOUT: Final = "holdout"
+
+
+def assemble(
+    config: Mapping[str, Any], splits: Path, dataset: Path, two_tower: Path, index: Path, ranker: Path, content: Path
+) -> None:
+    """Write everything an answer needs into ``content``: models, index, items, users, fallbacks, holdout.
+
+    Args:
+        config: section name to section.
+        content: a folder that does not exist yet.
+    """
+    dataset_config = parse_section(DatasetConfig, config["dataset"])
+    retrieval = parse_section(RetrievalConfig, config["retrieval"])
+    content.mkdir(parents=True)
+    copies = {
+        two_tower / "query_tower": recommender.QUERY_TOWER,
+        two_tower / columns.EMBEDDINGS_FILE: recommender.EMBEDDINGS,
+        index: recommender.INDEX,
+        ranker / "model": recommender.RANKER,
+        splits / columns.ITEMS_FILE: columns.ITEMS_FILE,
+        splits / columns.FEATURES_FILE: columns.FEATURES_FILE,
+    }
+    for source, target in copies.items():
+        _copy(source, content / target)
+    split = Split.open(splits)
+    log = split.user_log()
+    catalogue = Catalogue.open(splits)
+    features = FeatureSpace.from_json((splits / columns.FEATURES_FILE).read_text(encoding="utf-8"))
+    user_table = pq.read_table(splits / columns.USERS_FILE)
+    users.write_users(
+        content / recommender.USERS, log, catalogue.ids.ids, features.events, user_table, retrieval.history
+    )
+    targets = {name for name, event in dataset_config.events.items() if event.is_target}
+    everything = pa.concat_tables(
+        [pq.read_table(splits / name) for name in (columns.TRAIN_FILE, columns.VALID_FILE, columns.TEST_FILE)]
+    )
+    _write_popular(everything, targets, content)
+    tables = {"interactions": everything, "items": catalogue.table, "users": user_table}
+    (content / columns.STATISTICS_FILE).write_text(
+        json.dumps(statistics.describe(tables), ensure_ascii=False, sort_keys=True), encoding="utf-8"
+    )
+    _write_holdout(everything, user_table, splits, content / HOLDOUT)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        # A SavedModel without assets leaves an empty folder, which a sealed release may not hold.
+        def empty(folder: str, names: list[str]) -> list[str]:
+            return [n for n in names if (Path(folder) / n).is_dir() and not any((Path(folder) / n).iterdir())]
+
+        shutil.copytree(source, target, ignore=empty)
+    else:
+        shutil.copy2(source, target)
+
+
+def _write_popular(interactions: pa.Table, targets: set[str], content: Path) -> None:
+    wanted = interactions.filter(pc.is_in(interactions[columns.EVENT], pa.array(sorted(targets), pa.string())))
+    counts = wanted.group_by(columns.ITEM).aggregate([(columns.USER, "count")])
+    counts = counts.rename_columns([columns.ITEM, "count"])
+    counts = counts.sort_by([("count", "descending"), (columns.ITEM, "ascending")])
+    shares = counts["count"].to_numpy() / max(wanted.num_rows, 1)
+    path = content / POPULAR_SOURCE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(counts.append_column(columns.SCORE, pa.array(shares.astype(np.float32))), path)
+    fallback.write(content, counts[columns.ITEM].to_pylist(), shares.tolist())
+
+
+def _write_holdout(interactions: pa.Table, user_table: pa.Table, splits: Path, holdout: Path) -> None:
+    """The frozen test slice, with the whole history of its users and their features."""
+    holdout.mkdir(parents=True)
+    shutil.copy2(splits / columns.TEST_FILE, holdout / columns.TEST_FILE)
+    shutil.copy2(splits / columns.SPLIT_FILE, holdout / columns.SPLIT_FILE)
+    tested = pq.read_table(splits / columns.TEST_FILE, columns=[columns.USER])[columns.USER].unique()
+    pq.write_table(
+        interactions.filter(pc.is_in(interactions[columns.USER], tested)), holdout / HISTORY_FILE
+    )
+    pq.write_table(
+        user_table.filter(pc.is_in(user_table[columns.USER], tested)), holdout / columns.USERS_FILE
+    )

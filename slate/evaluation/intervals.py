@@ -131,7 +131,8 @@ def paired_difference(
     value = mean - base
     relative = value / base if base > 0 else None
     if n < 2:
-        return Difference(n, mean, base, value, *[None] * 4, relative, *[None] * 4)
+        nothing = (None, None, None, None)
+        return Difference(n, mean, base, value, *nothing, relative, *nothing)
     draws = resampled_means(both, resamples, seed)
     differences = both[:, 0] - both[:, 1]
     bounds = _bca(value, draws[:, 0] - draws[:, 1], differences - value)
@@ -167,7 +168,7 @@ def detectable_loss(differences: Floats, power: float = POWER, confidence: float
     0.2499
     """
     error = float(np.std(differences, ddof=1)) / len(differences) ** 0.5
-    return (_NORMAL.inv_cdf(confidence) + _NORMAL.inv_cdf(power)) * error
+    return float(_NORMAL.inv_cdf(confidence) + _NORMAL.inv_cdf(power)) * error
 
 
 def _checked(name: str, values: Floats) -> Floats:

@@ -221,7 +221,7 @@ class EvaluationConfig(Section):
     new_item_count: int = Field(default=5, ge=0)
     slice_values: int = Field(default=30, ge=2)
     max_targets: int = Field(default=50_000, ge=1)
-    ease_regularisation: float = Field(default=500.0, gt=0)
+    ease_regularisation: float = Field(default=300.0, gt=0)
     ease_item_limit: int = Field(default=10_000, ge=0)
     parity_rows: int = Field(default=256, ge=1)
     seed: int = 1

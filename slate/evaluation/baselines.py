@@ -151,7 +151,7 @@ class Ease:
     place: Int64
 
     @classmethod
-    def fit(cls, positives: Positives, regularisation: float = 500.0) -> "Ease":
+    def fit(cls, positives: Positives, regularisation: float = 300.0) -> "Ease":
         from scipy.sparse import csr_array
 
         seen = csr_array(
@@ -222,7 +222,7 @@ def fit_baselines(
     n_items: int,
     *,
     events: Sequence[int] | None = None,
-    ease_regularisation: float = 500.0,
+    ease_regularisation: float = 300.0,
     ease_item_limit: int = 10_000,
 ) -> Baselines:
     """Fit all three on a log that holds training rows only.
@@ -237,7 +237,7 @@ def fit_baselines(
     """
     if not ease_regularisation > 0:
         raise ModelError(
-            f"evaluation.ease_regularisation: {ease_regularisation} is not positive; use for example 500"
+            f"evaluation.ease_regularisation: {ease_regularisation} is not positive; use for example 300"
         )
     positives = Positives.of(log, n_items, events)
     models: dict[str, Baseline] = {

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from slate import columns
-from slate.data.sequences import UserLog
+from slate.data.sequences import History, UserLog
 from slate.errors import DataError
 from slate.recommend.recommender import Ask, Recommender
 from slate.retrieval.query import Query
@@ -23,9 +23,12 @@ HISTORY_FILE: Final = "history.parquet"
 
 @dataclass(frozen=True)
 class Holdout:
-    """Test interactions, all interactions of their users up to the watermark, and user features.
+    """Test interactions, what their users did, and user features.
 
-    ``split`` is the content of ``split.json``: protocol, train_end, valid_end and watermark.
+    ``history`` holds, for the temporal protocol, all interactions of these users up to the watermark:
+    each target is predicted from those strictly before its instant. For leave-last-out it holds all but
+    the test interactions, and a target is predicted from all of its user's. ``split`` is the content of
+    ``split.json``: protocol, train_end, valid_end and watermark.
     """
 
     test: pa.Table
@@ -58,18 +61,31 @@ class Holdout:
         """Raw features by user id."""
         return {record.pop(columns.USER): record for record in self.users.to_pylist()}
 
+    @property
+    def successive(self) -> bool:
+        """Whether histories end just before each target, rather than with the training data."""
+        return bool(self.split["protocol"] == "temporal")
+
     def targets(self, events: Sequence[str]) -> pa.Table:
         """The test interactions whose event is one of ``events``, by user, time and item."""
         wanted = self.test.filter(pc.is_in(self.test[columns.EVENT], pa.array(list(events), pa.string())))
         return wanted.sort_by([(c, "ascending") for c in (columns.USER, columns.TIMESTAMP, columns.ITEM)])
 
 
+def histories(holdout: Holdout, log: UserLog, targets: pa.Table) -> list[History]:
+    """What each target is predicted from, in the item rows of ``log``."""
+    instants = targets[columns.TIMESTAMP].cast(pa.int64()).to_pylist()
+    return [
+        log.history_of(user, before=instant if holdout.successive else None)
+        for user, instant in zip(targets[columns.USER].to_pylist(), instants, strict=True)
+    ]
+
+
 def asks_for(recommender: Recommender, holdout: Holdout, targets: pa.Table) -> list[Ask]:
     """One ask a target: what that recommender would have been asked just before it happened.
 
-    Histories hold the interactions strictly before the target's instant, in the recommender's own
-    rows; items and events it does not know are left out, as they would be in a live request. Seen
-    items are those of that history and nothing later.
+    Histories are in the recommender's own rows; items and events it does not know are left out, as they
+    would be in a live request. Seen items are those of that history and nothing later.
     """
     log = UserLog.from_table(
         _known_events(holdout.history, recommender.features.events),
@@ -81,8 +97,9 @@ def asks_for(recommender: Recommender, holdout: Holdout, targets: pa.Table) -> l
     instants = targets[columns.TIMESTAMP].cast(pa.int64()).to_pylist()
     nothing = np.empty(0, np.int32)
     asks = []
-    for user, instant, context in zip(targets[columns.USER].to_pylist(), instants, contexts, strict=True):
-        history = log.history_of(user, before=instant)
+    for user, instant, history, context in zip(
+        targets[columns.USER].to_pylist(), instants, histories(holdout, log, targets), contexts, strict=True
+    ):
         asks.append(
             Ask(
                 query=Query(history, instant, holdout.features.get(user, {}), context),

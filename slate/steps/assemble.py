@@ -57,15 +57,13 @@ def assemble(
         content / recommender.USERS, log, catalogue.ids.ids, features.events, user_table, retrieval.history
     )
     targets = {name for name, event in dataset_config.events.items() if event.is_target}
-    everything = pa.concat_tables(
-        [pq.read_table(splits / name) for name in (columns.TRAIN_FILE, columns.VALID_FILE, columns.TEST_FILE)]
-    )
+    everything = _read(splits, columns.TRAIN_FILE, columns.VALID_FILE, columns.TEST_FILE)
     _write_popular(everything, targets, content)
     tables = {"interactions": everything, "items": catalogue.table, "users": user_table}
     (content / columns.STATISTICS_FILE).write_text(
         json.dumps(statistics.describe(tables), ensure_ascii=False, sort_keys=True), encoding="utf-8"
     )
-    _write_holdout(everything, user_table, splits, content / HOLDOUT)
+    _write_holdout(split, everything, user_table, splits, content / HOLDOUT)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -92,15 +90,17 @@ def _write_popular(interactions: pa.Table, targets: set[str], content: Path) -> 
     fallback.write(content, counts[columns.ITEM].to_pylist(), shares.tolist())
 
 
-def _write_holdout(interactions: pa.Table, user_table: pa.Table, splits: Path, holdout: Path) -> None:
-    """The frozen test slice, with the whole history of its users and their features."""
-    holdout.mkdir(parents=True)
-    shutil.copy2(splits / columns.TEST_FILE, holdout / columns.TEST_FILE)
-    shutil.copy2(splits / columns.SPLIT_FILE, holdout / columns.SPLIT_FILE)
+def _write_holdout(split: Split, interactions: pa.Table, user_table: pa.Table, splits: Path, out: Path) -> None:
+    """The frozen test slice, with what its users did and their features."""
+    out.mkdir(parents=True)
+    shutil.copy2(splits / columns.TEST_FILE, out / columns.TEST_FILE)
+    shutil.copy2(splits / columns.SPLIT_FILE, out / columns.SPLIT_FILE)
+    if split.protocol == "leave_last_out":
+        interactions = _read(splits, columns.TRAIN_FILE, columns.VALID_FILE)
     tested = pq.read_table(splits / columns.TEST_FILE, columns=[columns.USER])[columns.USER].unique()
-    pq.write_table(
-        interactions.filter(pc.is_in(interactions[columns.USER], tested)), holdout / HISTORY_FILE
-    )
-    pq.write_table(
-        user_table.filter(pc.is_in(user_table[columns.USER], tested)), holdout / columns.USERS_FILE
-    )
+    pq.write_table(interactions.filter(pc.is_in(interactions[columns.USER], tested)), out / HISTORY_FILE)
+    pq.write_table(user_table.filter(pc.is_in(user_table[columns.USER], tested)), out / columns.USERS_FILE)
+
+
+def _read(folder: Path, *names: str) -> pa.Table:
+    return pa.concat_tables([pq.read_table(folder / name) for name in names])

@@ -1,0 +1,178 @@
+"""Cut a data set in time, build the catalogue and fit the features: the splits folder."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from slate import columns
+from slate.clock import isoformat
+from slate.config import DatasetConfig, SplitConfig
+from slate.data.catalogue import TRAIN_COUNT
+from slate.data.features import FeatureSpace, fit_encoders
+from slate.errors import DataError
+from slate.hashing import BUCKETS, bucket
+
+#: Users in the lowest buckets under this salt are never trained on; forgetting is measured on them.
+UNSEEN_SALT: Final = "holdout"
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Parts(NamedTuple):
+    """Which rows are in which part; each is a mask over the interactions."""
+
+    train: Mask
+    valid: Mask
+    test: Mask
+
+
+def temporal_parts(times: npt.NDArray[np.int64], config: SplitConfig) -> Parts:
+    """Cut at two instants so that about the configured shares lie after each.
+
+    Rows of one instant always stay together.
+
+    Args:
+        times: microseconds, any order.
+
+    Raises:
+        DataError: a part would be empty.
+    """
+    ordered = np.sort(times)
+    count = len(ordered)
+    train_share = 1.0 - config.valid_fraction - config.test_fraction
+    train_end = ordered[min(max(int(np.ceil(count * train_share)) - 1, 0), count - 1)]
+    valid_end = ordered[min(max(int(np.ceil(count * (1.0 - config.test_fraction))) - 1, 0), count - 1)]
+    parts = Parts(times <= train_end, (times > train_end) & (times <= valid_end), times > valid_end)
+    _not_empty(parts, "the data may be too small or its instants too few", "split.valid_fraction")
+    return parts
+
+
+def last_out_parts(table: pa.Table) -> Parts:
+    """Each user's last interaction is the test, the one before it the validation.
+
+    Ties in time are ordered by item id, then event. Users with fewer than three interactions stay
+    in train as a whole.
+
+    Raises:
+        DataError: no user has three interactions.
+    """
+    order = pc.sort_indices(
+        table,
+        sort_keys=[(c, "ascending") for c in (columns.USER, columns.TIMESTAMP, columns.ITEM, columns.EVENT)],
+    ).to_numpy()
+    users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy()[order]
+    last = np.r_[users[1:] != users[:-1], True]
+    counts = np.bincount(users)
+    enough = counts[users] >= 3
+    test, valid = np.zeros(len(order), bool), np.zeros(len(order), bool)
+    test[order[last & enough]] = True
+    valid[order[np.r_[last[1:], False] & enough & ~last]] = True
+    parts = Parts(~(test | valid), valid, test)
+    _not_empty(parts, "no user has three interactions", "split.protocol=temporal")
+    return parts
+
+
+def split(dataset_config: DatasetConfig, config: SplitConfig, dataset: Path, out: Path) -> dict[str, Any]:
+    """Write the splits folder and return what ``split.json`` says.
+
+    Users of the unseen share are taken out of temporal train rows; they stay in the other parts and
+    in histories. Nothing fitted here has seen a row after ``train_end``: item counts and user and context
+    encoders come from train rows, item encoders from the catalogue, which says nothing of the future.
+
+    Raises:
+        DataError: a part would be empty.
+    """
+    table = pq.read_table(dataset / columns.INTERACTIONS_FILE)
+    times = table[columns.TIMESTAMP].cast(pa.int64()).to_numpy()
+    temporal = config.protocol == "temporal"
+    parts = temporal_parts(times, config) if temporal else last_out_parts(table)
+    unseen = np.zeros(table.num_rows, bool)
+    if temporal and config.unseen_users > 0:
+        unseen = parts.train & _unseen(table, config.unseen_users)
+    train_table = table.filter(pa.array(parts.train & ~unseen))
+    if train_table.num_rows == 0:
+        raise DataError("split.unseen_users leaves no training rows; lower it, or bring more data")
+    out.mkdir(parents=True, exist_ok=True)
+    pq.write_table(train_table, out / columns.TRAIN_FILE)
+    pq.write_table(table.filter(pa.array(parts.valid)), out / columns.VALID_FILE)
+    pq.write_table(table.filter(pa.array(parts.test)), out / columns.TEST_FILE)
+    if unseen.any():
+        pq.write_table(table.filter(pa.array(unseen)), out / columns.UNSEEN_FILE)
+    items = _catalogue(pq.read_table(dataset / columns.ITEMS_FILE), train_table)
+    pq.write_table(items, out / columns.ITEMS_FILE)
+    users = pq.read_table(dataset / columns.USERS_FILE)
+    pq.write_table(users, out / columns.USERS_FILE)
+    features = _fit(dataset_config, items, users, train_table)
+    (out / columns.FEATURES_FILE).write_text(features.to_json(), encoding="utf-8")
+    summary: dict[str, Any] = {
+        "protocol": config.protocol,
+        "train_end": _last(table, parts.train),
+        "valid_end": _last(table, parts.valid),
+        "watermark": _last(table, np.ones(table.num_rows, bool)),
+        "rows": {
+            "train": train_table.num_rows,
+            "valid": int(parts.valid.sum()),
+            "test": int(parts.test.sum()),
+            "unseen_users": int(unseen.sum()),
+        },
+        "dataset_fingerprint": json.loads((dataset / columns.DATASET_FILE).read_text(encoding="utf-8"))[
+            "fingerprint"
+        ],
+    }
+    described = json.dumps([summary, config.model_dump(), dataset_config.model_dump(mode="json")], sort_keys=True)
+    summary["fingerprint"] = hashlib.sha256(described.encode()).hexdigest()
+    (out / columns.SPLIT_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    return summary
+
+
+def _not_empty(parts: Parts, why: str, key: str) -> None:
+    for name, mask in parts._asdict().items():
+        if not mask.any():
+            raise DataError(f"split: the {name} part is empty ({why}); bring more data or change {key}")
+
+
+def _unseen(table: pa.Table, share: float) -> Mask:
+    encoded = table[columns.USER].combine_chunks().dictionary_encode()
+    chosen = np.array([bucket(UNSEEN_SALT, u) < share * BUCKETS for u in encoded.dictionary.to_pylist()], bool)
+    return chosen[encoded.indices.to_numpy()]
+
+
+def _last(table: pa.Table, mask: Mask) -> str:
+    latest: datetime = pc.max(table[columns.TIMESTAMP].filter(pa.array(mask))).as_py()
+    return isoformat(latest)
+
+
+def _catalogue(items: pa.Table, train: pa.Table) -> pa.Table:
+    items = items.sort_by(columns.ITEM)
+    counted = train[columns.ITEM].value_counts()
+    counts: Mapping[str, int] = dict(
+        zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
+    )
+    train_counts = [counts.get(item, 0) for item in items[columns.ITEM].to_pylist()]
+    return items.append_column(TRAIN_COUNT, pa.array(train_counts, pa.int64()))
+
+
+def _fit(config: DatasetConfig, items: pa.Table, users: pa.Table, train: pa.Table) -> FeatureSpace:
+    trained = users.filter(pc.is_in(users[columns.USER], train[columns.USER].unique()))
+
+    def raw(table: pa.Table, names: Mapping[str, object]) -> dict[str, list[object]]:
+        return {name: table[name].to_pylist() for name in names}
+
+    item_features = config.items.features if config.items else {}
+    user_features = config.users.features if config.users else {}
+    context = config.interactions.features
+    return FeatureSpace(
+        items=fit_encoders(item_features, raw(items, item_features)),
+        users=fit_encoders(user_features, raw(trained, user_features)),
+        context=fit_encoders(context, raw(train, context)),
+        events=tuple(config.events),
+    )

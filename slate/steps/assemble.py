@@ -57,7 +57,7 @@ def assemble(
         content / recommender.USERS, log, catalogue.ids.ids, features.events, user_table, retrieval.history
     )
     targets = {name for name, event in dataset_config.events.items() if event.is_target}
-    everything = _read(splits, columns.TRAIN_FILE, columns.VALID_FILE, columns.TEST_FILE)
+    everything = split.everything()
     _write_popular(everything, targets, content)
     tables = {"interactions": everything, "items": catalogue.table, "users": user_table}
     (content / columns.STATISTICS_FILE).write_text(

@@ -1,0 +1,197 @@
+"""See and steer what ``kfp.local`` does with each step.
+
+``kfp.local`` reports only in log lines, runs every step in the terminal's process group and repeats any
+failure, however certain. Two functions of it are the right places to watch: the one that runs a task
+(cache, retries and all) and the one that starts its process. They are replaced for the time of one run.
+:func:`observed` refuses to start when the installed version's functions look different.
+"""
+
+import contextlib
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+from kfp import dsl
+from kfp.local import status, subprocess_task_handler
+from kfp.local.orchestrator import task_executor
+
+from pipelines.failures import read_failure
+from pipelines.results import Failure, Outcome, Output, StepEvent, StepResult
+from slate.errors import ConfigError
+
+_GUARD: Final = Path(__file__).with_name("guard.py")
+_EXPECTED: Final = {
+    "execute_single_task": {"task_name", "task_spec"},
+    "run_local_subprocess": {"full_command", "env_vars"},
+}
+
+
+def step_name(task: str) -> str:
+    """The step of a task: Kubeflow writes dashes where Python writes underscores."""
+    return task.replace("-", "_")
+
+
+@dataclass
+class Observer:
+    """Follows one run, step by step."""
+
+    logs: Path
+    scratch: Path
+    emit: Any
+    results: dict[str, StepResult] = field(default_factory=dict)
+    failure: Failure | None = None
+    reports: list[Path] = field(default_factory=list)
+    _step: str = ""
+    _attempt: int = 0
+    _began: float = 0.0
+    _hopeless: bool = False
+
+    def task(self, original: Any, **arguments: Any) -> Any:
+        """Run one task through ``original`` and keep what came of it."""
+        self._step, self._attempt, self._hopeless = step_name(arguments["task_name"]), 0, False
+        self._began = time.monotonic()
+        outputs, ended = original(**{**arguments, "task_spec": _impatient(arguments["task_spec"])})
+        seconds = time.monotonic() - self._began
+        if ended != status.Status.SUCCESS:
+            outcome = Outcome.FAILED
+        else:
+            outcome = Outcome.DONE if self._attempt else Outcome.REUSED
+        self.results[self._step] = StepResult(
+            step=self._step,
+            outcome=outcome,
+            seconds=seconds,
+            attempts=self._attempt,
+            outputs={name: _value(output) for name, output in outputs.items()},
+            metrics=_metrics(outputs),
+            log=self.log if self._attempt else None,
+        )
+        self.emit(StepEvent(self._step, outcome, seconds, max(self._attempt, 1)))
+        return outputs, ended
+
+    @property
+    def log(self) -> Path:
+        """Where the current step's lines are kept."""
+        return self.logs / f"{self._step}.log"
+
+    def process(self, full_command: Sequence[str], env_vars: Mapping[str, str] | None = None) -> int:
+        """Run one attempt of the current step; the exit status."""
+        if self._hopeless:
+            return 1
+        self._attempt += 1
+        self.emit(StepEvent(self._step, Outcome.RUNNING, self._seconds(), self._attempt))
+        with self.log.open("a", encoding="utf-8") as log, _scratch(self.scratch) as scratch:
+            log.write(f"--- attempt {self._attempt}\n")
+            code = self._run(full_command, {**(env_vars or {}), "TMPDIR": str(scratch)}, log)
+        failure = read_failure(self._step, self.log, code) if code else None
+        if failure:
+            self.failure = self.failure or failure
+            self._hopeless = failure.certain
+            report = _declared_report(full_command)
+            self.reports += [report] if report else []
+        elif self.failure and self.failure.step == self._step:
+            self.failure = None
+        return code
+
+    def _run(self, command: Sequence[str], extra: Mapping[str, str], log: IO[str]) -> int:
+        environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "PYTHONUNBUFFERED": "1", **extra}
+        process = subprocess.Popen(  # noqa: S603 - the compiled component's own command
+            [sys.executable, "-I", "-S", str(_GUARD), *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            bufsize=1,
+            env=environment,
+            start_new_session=True,
+        )
+        with process:
+            try:
+                for line in process.stdout or ():
+                    log.write(line)
+                    log.flush()
+                    if line.strip():
+                        said = line.rstrip("\n")
+                        self.emit(
+                            StepEvent(self._step, Outcome.RUNNING, self._seconds(), self._attempt, said)
+                        )
+                return process.wait()
+            except BaseException:
+                # The guard sees its input close and kills the whole session.
+                if process.stdin:
+                    process.stdin.close()
+                process.wait()
+                raise
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+
+@contextlib.contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Let ``observer`` see every task that ``kfp.local`` runs in this block.
+
+    Raises:
+        ConfigError: the installed kfp is not the one this was written against.
+    """
+    run_task, run_process = task_executor.execute_single_task, subprocess_task_handler.run_local_subprocess
+    for function in (run_task, run_process):
+        if not _EXPECTED[function.__name__] <= set(inspect.signature(function).parameters):
+            raise ConfigError(
+                f"kfp.local: {function.__name__}{inspect.signature(function)} is not the function "
+                "that Slate knows; install the locked kfp version"
+            )
+    task_executor.execute_single_task = lambda **arguments: observer.task(run_task, **arguments)
+    subprocess_task_handler.run_local_subprocess = observer.process
+    try:
+        yield
+    finally:
+        task_executor.execute_single_task = run_task
+        subprocess_task_handler.run_local_subprocess = run_process
+
+
+def _impatient(task_spec: Any) -> Any:
+    """The task with waits between attempts that suit a person who watches."""
+    copy = type(task_spec)()
+    copy.CopyFrom(task_spec)
+    if copy.retry_policy.max_retry_count:
+        copy.retry_policy.backoff_duration.seconds = min(1, copy.retry_policy.backoff_duration.seconds)
+    return copy
+
+
+@contextlib.contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _declared_report(command: Sequence[str]) -> Path | None:
+    """The HTML report that the attempt was told to write, if it did."""
+    declared = json.loads(command[command.index("--executor_input") + 1])
+    for artifacts in declared["outputs"].get("artifacts", {}).values():
+        for artifact in artifacts["artifacts"]:
+            path = Path(artifact["uri"])
+            if artifact["type"].get("schemaTitle") == dsl.HTML.schema_title and path.is_file():
+                return path
+    return None
+
+
+def _value(output: Any) -> Output:
+    return Path(output.path) if isinstance(output, dsl.Artifact) else output
+
+
+def _metrics(outputs: Mapping[str, Any]) -> dict[str, Output]:
+    found: dict[str, Output] = {}
+    for output in outputs.values():
+        if isinstance(output, dsl.Metrics):
+            found.update(output.metadata)
+    return found

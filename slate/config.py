@@ -92,11 +92,16 @@ class Event(Section):
 
 
 class Table(Section):
-    """Where one raw table lies and which of its columns are ours (our name -> raw name)."""
+    """Where one raw table lies and which of its columns are ours (our name -> raw name).
+
+    ``path`` is a file, a glob or a list of these. ``header`` lists the column names of CSV files
+    without a header line, in order.
+    """
 
     path: str | tuple[str, ...]
     format: Literal["csv", "parquet"] | None = None
     separator: str = ","
+    header: tuple[str, ...] | None = None
     columns: dict[str, str] = Field(default_factory=dict)
     features: FeatureMap = Field(default_factory=dict)
 
@@ -112,7 +117,11 @@ class InteractionsTable(Table):
 
 
 class DatasetConfig(Section):
-    """A data set: its tables, events and features. ``source`` names one that Slate can fetch."""
+    """A data set: its tables, events and features. ``source`` names one that Slate can fetch.
+
+    ``validation`` changes the severity of single checks, by name: an ``error`` stops the pipeline, a
+    ``warning`` drops or keeps the rows and says so, ``off`` skips the check.
+    """
 
     name: str = "dataset"
     source: Literal["movielens-100k"] | None = None
@@ -120,6 +129,7 @@ class DatasetConfig(Section):
     items: Table | None = None
     users: Table | None = None
     events: dict[str, Event] = Field(default_factory=lambda: {"interaction": Event()})
+    validation: dict[str, Literal["error", "warning", "off"]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

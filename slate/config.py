@@ -131,6 +131,19 @@ class DatasetConfig(Section):
     events: dict[str, Event] = Field(default_factory=lambda: {"interaction": Event()})
     validation: dict[str, Literal["error", "warning", "off"]] = Field(default_factory=dict)
 
+    @property
+    def target_events(self) -> tuple[str, ...]:
+        """The events that retrieval predicts, in the order given."""
+        return tuple(name for name, event in self.events.items() if event.is_target)
+
+    @property
+    def sensitive_attributes(self) -> tuple[str, ...]:
+        """The user features that slices are made of, sorted."""
+        features = self.users.features if self.users else {}
+        return tuple(
+            sorted(n for n, f in features.items() if f.sensitive or f.kind is FeatureKind.SENSITIVE)
+        )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not self.events:

@@ -149,12 +149,10 @@ class Evaluation:
         Raises:
             DataError: a file is missing or is not what it should be.
         """
-        try:
-            text = (directory / columns.EVALUATION_FILE).read_text(encoding="utf-8")
-            per_user = pq.read_table(directory / columns.PER_USER_FILE)
-            exposure = pq.read_table(directory / columns.EXPOSURE_FILE)
-        except FileNotFoundError as error:
-            raise DataError(
-                f"evaluation {directory}: {Path(str(error.filename)).name} is missing; run the evaluate step"
-            ) from error
+        for name in (columns.EVALUATION_FILE, columns.PER_USER_FILE, columns.EXPOSURE_FILE):
+            if not (directory / name).is_file():
+                raise DataError(f"evaluation {directory}: {name} is missing; run the evaluate step again")
+        text = (directory / columns.EVALUATION_FILE).read_text(encoding="utf-8")
+        per_user = pq.read_table(directory / columns.PER_USER_FILE)
+        exposure = pq.read_table(directory / columns.EXPOSURE_FILE)
         return cls(EvaluationRecord.from_json(text), per_user, exposure)

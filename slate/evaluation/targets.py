@@ -46,8 +46,13 @@ class Targets:
         return len(self.user_ids)
 
     @classmethod
-    def from_table(cls, table: pa.Table, log: UserLog, items: IdMap) -> "Targets":
-        """From a table of interactions to predict and a log of all their users did, in ``items`` rows.
+    def from_table(
+        cls, table: pa.Table, log: UserLog, items: IdMap, *, whole_histories: bool = False
+    ) -> "Targets":
+        """From a table of interactions to predict and a log of what their users did, in ``items`` rows.
+
+        Histories are cut strictly before each target. ``whole_histories`` takes them as they are, for
+        leave-last-out, whose log ends before each user's target and may tie with it in time.
 
         Raises:
             DataError: the table names an item that ``items`` lacks.
@@ -63,7 +68,8 @@ class Targets:
         users = table[columns.USER].to_pylist()
         times = table[columns.TIMESTAMP].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
         histories = tuple(
-            log.history_of(user, before=int(time)) for user, time in zip(users, times, strict=True)
+            log.history_of(user, before=None if whole_histories else int(time))
+            for user, time in zip(users, times, strict=True)
         )
         return cls(tuple(users), rows, times, histories, np.arange(len(users), dtype=np.int64))
 

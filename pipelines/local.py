@@ -162,7 +162,7 @@ def _report(observer: Observer, folder: Path) -> Path | None:
     """Copy the run's report beside its logs: the evaluation's, or that of the step that failed."""
     evaluated = observer.results.get("evaluate")
     written = evaluated.outputs.get("report") if evaluated else None
-    found = [written] if isinstance(written, Path) else observer.reports[-1:]
+    found = [written] if isinstance(written, Path) and written.is_file() else observer.reports[-1:]
     if not found:
         return None
     return Path(shutil.copyfile(found[0], folder / "report.html"))

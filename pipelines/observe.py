@@ -52,13 +52,14 @@ class Observer:
     _step: str = ""
     _attempt: int = 0
     _began: float = 0.0
-    _hopeless: bool = False
+    _retries: int = 0
 
     def task(self, original: Any, **arguments: Any) -> Any:
         """Run one task through ``original`` and keep what came of it."""
-        self._step, self._attempt, self._hopeless = step_name(arguments["task_name"]), 0, False
+        self._step, self._attempt = step_name(arguments["task_name"]), 0
+        self._retries = arguments["task_spec"].retry_policy.max_retry_count
         self._began = time.monotonic()
-        outputs, ended = original(**{**arguments, "task_spec": _impatient(arguments["task_spec"])})
+        outputs, ended = original(**{**arguments, "task_spec": _without_retries(arguments["task_spec"])})
         seconds = time.monotonic() - self._began
         if ended != status.Status.SUCCESS:
             outcome = Outcome.FAILED
@@ -82,26 +83,36 @@ class Observer:
         return self.logs / f"{self._step}.log"
 
     def process(self, full_command: Sequence[str], env_vars: Mapping[str, str] | None = None) -> int:
-        """Run one attempt of the current step; the exit status."""
-        if self._hopeless:
-            return 1
-        self._attempt += 1
+        """Run the current step's process, again as often as its retries allow; the last exit status.
+
+        An error that would only come again ends the step at once. The waits double from one second:
+        a person is watching.
+        """
+        for attempt in range(1, self._retries + 2):
+            self._attempt = attempt
+            failure = self._try(full_command, env_vars or {})
+            if failure is None:
+                return 0
+            if failure.certain or attempt > self._retries:
+                break
+            time.sleep(2.0 ** (attempt - 1))
+        self.failure = self.failure or failure
+        report = _declared_report(full_command)
+        self.reports += [report] if report else []
+        return 1
+
+    def _try(self, command: Sequence[str], extra: Mapping[str, str]) -> Failure | None:
         self.emit(StepEvent(self._step, Outcome.RUNNING, self._seconds(), self._attempt))
         with self.log.open("a", encoding="utf-8") as log, _scratch(self.scratch) as scratch:
             log.write(f"--- attempt {self._attempt}\n")
-            code = self._run(full_command, {**(env_vars or {}), "TMPDIR": str(scratch)}, log)
-        failure = read_failure(self._step, self.log, code) if code else None
-        if failure:
-            self.failure = self.failure or failure
-            self._hopeless = failure.certain
-            report = _declared_report(full_command)
-            self.reports += [report] if report else []
-        elif self.failure and self.failure.step == self._step:
-            self.failure = None
-        return code
+            log.flush()
+            code = self._run(command, {**extra, "TMPDIR": str(scratch)}, log)
+        return read_failure(self._step, self.log, code) if code else None
 
     def _run(self, command: Sequence[str], extra: Mapping[str, str], log: IO[str]) -> int:
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "PYTHONUNBUFFERED": "1", **extra}
+        # PYTHONSAFEPATH: `python -m` would put the working directory, anybody's, before the packages.
+        always = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+        environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, **always, **extra}
         process = subprocess.Popen(  # noqa: S603 - the compiled component's own command
             [sys.executable, "-I", "-S", str(_GUARD), *command],
             stdin=subprocess.PIPE,
@@ -158,12 +169,11 @@ def observed(observer: Observer) -> Iterator[None]:
         subprocess_task_handler.run_local_subprocess = run_process
 
 
-def _impatient(task_spec: Any) -> Any:
-    """The task with waits between attempts that suit a person who watches."""
+def _without_retries(task_spec: Any) -> Any:
+    """The task for one attempt, as kfp sees it: the observer tries again itself."""
     copy = type(task_spec)()
     copy.CopyFrom(task_spec)
-    if copy.retry_policy.max_retry_count:
-        copy.retry_policy.backoff_duration.seconds = min(1, copy.retry_policy.backoff_duration.seconds)
+    copy.ClearField("retry_policy")
     return copy
 
 

@@ -1,0 +1,78 @@
+"""From a configuration to the parameters of a pipeline: shared by local runs and cluster runs."""
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from slate.clock import SystemClock
+from slate.config import SlateConfig, default_config_path, load_config
+
+STABLE: Final = "stable"
+SECTIONS: Final = (
+    "dataset",
+    "split",
+    "retrieval",
+    "index",
+    "ranking",
+    "evaluation",
+    "gate",
+    "recommend",
+    "rollout",
+)
+
+
+def chosen_config(path: Path | None, overrides: Sequence[str] | None) -> SlateConfig:
+    """The named configuration, or the default one, with its overrides."""
+    return load_config(path or default_config_path(), overrides or ())
+
+
+def store_uri(option: str | None, config: SlateConfig) -> str:
+    """The store's address: ``--store``, else the configuration's; a directory as an absolute path."""
+    uri = option or config.store.uri
+    return uri if "://" in uri else str(Path(uri).resolve())
+
+
+def download_cache() -> Path:
+    """Where public data sets are kept between projects."""
+    return Path.home() / ".cache" / "slate"
+
+
+def new_run_id() -> str:
+    """A fresh id that sorts by time."""
+    return f"{SystemClock().now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+def champion_of(store: str) -> str:
+    """The release that ``stable`` names, the empty string when it names none."""
+    from slate.release.channels import read_channel
+    from slate.storage import open_store
+
+    channel = read_channel(open_store(store), STABLE)
+    return channel.release_id if channel else ""
+
+
+def arguments(
+    config: SlateConfig,
+    *,
+    store: str,
+    champion: str,
+    data_fingerprint: str,
+    code_fingerprint: str,
+    run_id: str,
+    checkpoints: str,
+    cache: str,
+    rollout_requested: bool,
+) -> dict[str, Any]:
+    """The parameters of the training pipeline, as JSON types."""
+    return {
+        **{name: config.section(name) for name in SECTIONS},
+        "store": store,
+        "champion": champion,
+        "data_fingerprint": data_fingerprint,
+        "code_fingerprint": code_fingerprint,
+        "run_id": run_id,
+        "checkpoints": checkpoints,
+        "cache": cache,
+        "rollout_requested": rollout_requested,
+    }

@@ -1,0 +1,154 @@
+"""``slate run``: the training pipeline on this machine."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from slate.cli.parameters import (
+    arguments,
+    champion_of,
+    chosen_config,
+    download_cache,
+    new_run_id,
+    store_uri,
+)
+from slate.errors import GateError
+
+if TYPE_CHECKING:
+    from pipelines.results import RunResult
+
+_REFUSED: Final = "refused"
+_BENCHMARK_CHECK: Final = "protocol"
+
+
+def run(
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML configuration; MovieLens-100K by default.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option(help="Where releases go: a directory or gs://bucket/prefix.")
+    ] = None,
+    workdir: Annotated[Path, typer.Option(help="Where artefacts, logs and reports are kept.")] = Path(
+        ".slate"
+    ),
+    pipeline: Annotated[str, typer.Option(help="Which pipeline to run.")] = "training",
+    rollout: Annotated[bool, typer.Option("--rollout", help="Start a rollout of what is pushed.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every step, reuse none.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON at the end.")] = False,
+) -> None:
+    """Train, evaluate, gate and seal a release on this machine, reusing finished steps.
+
+    Exit status: 0 when a release was pushed or nothing changed, 3 when the gate refused, the failing step's
+    own otherwise.
+    """
+    chosen = chosen_config(config, overrides)
+    place = store_uri(store, chosen)
+    console = Console(stderr=as_json)
+
+    from pipelines.compile import load
+    from pipelines.fingerprint import code_fingerprint
+    from pipelines.local import run_pipeline, step_names
+    from pipelines.results import StepError, StepTraceback
+    from slate.cli.progress import Progress
+    from slate.data.ingest import source_fingerprint
+    from slate.steps.record_outcome import record_outcome
+
+    function = load(pipeline)
+    cache = download_cache()
+    run_id = new_run_id()
+    parameters = arguments(
+        chosen,
+        store=place,
+        champion=champion_of(place),
+        data_fingerprint=source_fingerprint(chosen.dataset, cache),
+        code_fingerprint=code_fingerprint(),
+        run_id=run_id,
+        checkpoints=str(workdir.resolve() / "checkpoints"),
+        cache=str(cache),
+        rollout_requested=rollout,
+    )
+    console.print(f"run {run_id} of {pipeline} on {chosen.dataset.name}, store {place}", highlight=False)
+    try:
+        with Progress(step_names(function), console) as progress:
+            result = run_pipeline(
+                function,
+                parameters,
+                run_id=run_id,
+                workdir=workdir,
+                caching=not no_cache,
+                listener=progress.event,
+            )
+    except KeyboardInterrupt:
+        record_outcome(place, run_id, {"state": "CANCELLED"})
+        Console(stderr=True).print("interrupted; finished steps are kept, and the next run goes on from them")
+        raise
+    if as_json:
+        typer.echo(json.dumps(machine_readable(result), ensure_ascii=False))
+    if result.failure:
+        raise StepError(result.failure) from StepTraceback(result.failure.traceback)
+    if not as_json:
+        from slate.cli.summary import print_summary
+
+        print_summary(result)
+    if result.verdict_status == _REFUSED:
+        failed = failed_checks(result)
+        if failed == [_BENCHMARK_CHECK]:
+            console.print(
+                "measured only: a benchmark protocol makes no release, and nothing else was refused"
+            )
+            return
+        raise GateError(
+            f"gate: refused by {', '.join(failed) or 'the evidence'}; "
+            f"the verdict is in {result.artefact('gate', 'verdict')}, the report in {result.report}"
+        )
+
+
+def failed_checks(result: "RunResult") -> list[str]:
+    """The names of the gate's checks that did not pass."""
+    verdict = result.artefact("gate", "verdict")
+    if verdict is None:
+        return []
+    checks = json.loads(verdict.read_text(encoding="utf-8"))["checks"]
+    return [check["name"] for check in checks if not check["passed"]]
+
+
+def machine_readable(result: "RunResult") -> dict[str, Any]:
+    """A run as JSON: what became of each step, where things lie, and what was measured."""
+    failure = result.failure
+    return {
+        "run_id": result.run_id,
+        "status": result.status,
+        "seconds": round(result.seconds, 3),
+        "verdict": result.verdict_status,
+        "failed_checks": failed_checks(result),
+        "release_id": result.release_id,
+        "rollout_id": result.rollout_id,
+        "report": str(result.report) if result.report else None,
+        "metrics": dict(result.step("evaluate").metrics),
+        "failure": failure
+        and {
+            "step": failure.step,
+            "error": failure.error,
+            "message": failure.message,
+            "log": str(failure.log),
+        },
+        "steps": [
+            {
+                "step": step.step,
+                "outcome": step.outcome,
+                "seconds": round(step.seconds, 3),
+                "attempts": step.attempts,
+                "outputs": {
+                    name: str(value) if isinstance(value, Path) else value
+                    for name, value in step.outputs.items()
+                },
+            }
+            for step in result.steps
+        ],
+    }

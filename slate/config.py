@@ -5,6 +5,7 @@ relative to the file. ``--set section.key=value`` overrides single values. Every
 one plain dict through a pipeline, so that a step's cache key holds only the sections it reads.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -344,23 +345,26 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> SlateConfig:
         raise ConfigError(f"config {path}: not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"config {path}: expected sections such as 'dataset:', found {type(raw).__name__}")
-    for override in overrides:
-        _override(raw, override)
     dataset = raw.get("dataset")
     if isinstance(dataset, dict) and dataset.get("source") is None:
         for name in ("interactions", "items", "users"):
             _absolute(dataset.get(name), path.parent.resolve())
-    return parse_config(raw, where=str(path))
+    return parse_config(raw, str(path), overrides)
 
 
-def parse_config(raw: Mapping[str, Any], where: str = "config") -> SlateConfig:
-    """Validate a plain mapping.
+def parse_config(
+    raw: Mapping[str, Any], where: str = "config", overrides: Sequence[str] = ()
+) -> SlateConfig:
+    """Validate a plain mapping, after ``section.key=value`` overrides.
 
     Raises:
         ConfigError: naming every offending key, its value and the problem.
     """
+    changed = copy.deepcopy(dict(raw))
+    for override in overrides:
+        _override(changed, override)
     try:
-        return SlateConfig.model_validate(raw)
+        return SlateConfig.model_validate(changed)
     except ValidationError as error:
         raise ConfigError(f"{where}: {describe(error)}") from error
 

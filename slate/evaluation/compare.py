@@ -10,6 +10,7 @@ from slate.config import EvaluationConfig
 from slate.data.sequences import UserLog
 from slate.data.vocabulary import IdMap
 from slate.evaluation import baselines
+from slate.evaluation.endpoint import endpoint_ranker
 from slate.evaluation.holdout import Holdout, asks_for, histories
 from slate.evaluation.measure import Ranker, baseline_ranker, measure
 from slate.evaluation.rankers import funnel_ranker, retrieval_ranker
@@ -27,6 +28,7 @@ def compare(
     sensitive: Sequence[str] = (),
     train: pa.Table | None = None,
     champion: Recommender | None = None,
+    endpoint: str | None = None,
 ) -> Evaluation:
     """Evaluate a recommender as it would serve, each target from what preceded it.
 
@@ -36,6 +38,7 @@ def compare(
         train: the training interactions, to fit the baselines on; without it popularity comes from the
             release's own counts and the other baselines are left out.
         champion: a second release, measured on the same targets.
+        endpoint: the address of a server; its answers take the place of the challenger's own.
 
     Raises:
         DataError: the holdout holds no target.
@@ -55,11 +58,13 @@ def compare(
         tuple(past),
         np.arange(table.num_rows, dtype=np.int64),
     )
-    asks = asks_for(challenger, holdout, table)
-    rankers: dict[str, Ranker] = {
-        FUNNEL: funnel_ranker(challenger, asks, items),
-        RETRIEVAL: retrieval_ranker(challenger, asks, items),
-    }
+    rankers: dict[str, Ranker] = {}
+    if endpoint is None:
+        asks = asks_for(challenger, holdout, table)
+        rankers[FUNNEL] = funnel_ranker(challenger, asks, items)
+        rankers[RETRIEVAL] = retrieval_ranker(challenger, asks, items)
+    else:
+        rankers[FUNNEL] = endpoint_ranker(endpoint, items, names, table)
     if champion is not None:
         rankers[CHAMPION] = funnel_ranker(champion, asks_for(champion, holdout, table), items)
     counts = np.zeros(len(items), np.int64)

@@ -66,6 +66,7 @@ class Recommender:
     def __init__(self, directory: Path, config: Mapping[str, Any], release_id: str) -> None:
         retrieval = parse_section(RetrievalConfig, config.get("retrieval", {}))
         self.directory = directory
+        self.sections = config
         self.release_id = release_id
         self.config = parse_section(RecommendConfig, config.get("recommend", {}))
         self.catalogue = Catalogue.open(directory)

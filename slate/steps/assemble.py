@@ -1,5 +1,6 @@
 """Put the artefacts of a run together as a release folder that is not sealed yet."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ CONTENT: Final = "content"
 DRAFT: Final = "draft.json"
 POPULAR_SOURCE: Final = "sources/popular.parquet"
 HOLDOUT: Final = "holdout"
+REPORTS: Final = "reports"
 
 
 def assemble(
@@ -64,6 +66,21 @@ def assemble(
         json.dumps(statistics.describe(tables), ensure_ascii=False, sort_keys=True), encoding="utf-8"
     )
     _write_holdout(split, everything, user_table, splits, content / HOLDOUT)
+
+
+def content_hash(folder: Path) -> str:
+    """sha256 over the paths and bytes of a release's files, its reports and manifest left out.
+
+    Two releases of one hash answer alike; a report says when it was written.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name == columns.MANIFEST_FILE or name.startswith(f"{REPORTS}/"):
+            continue
+        with path.open("rb") as file:
+            digest.update(f"{name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -21,11 +21,10 @@ from slate.evaluation.record import FUNNEL, Evaluation
 from slate.evaluation.report import write_report
 from slate.recommend.golden import golden_requests
 from slate.recommend.recommender import INDEX, QUERY_TOWER, RANKER, Recommender
-from slate.release.content import content_hash
 from slate.release.publish import fetch
 from slate.release.verify import verify_directory
 from slate.retrieval.index import ExactIndex
-from slate.steps.assemble import CONTENT, DRAFT, HOLDOUT, assemble
+from slate.steps.assemble import CONTENT, DRAFT, HOLDOUT, assemble, content_hash
 from slate.steps.report import report_inputs
 from slate.storage import open_store
 

@@ -1,0 +1,83 @@
+"""What ``slate run`` prints at its end: numbers beside baselines, the verdict, the release, a slate."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipelines.results import RunResult
+from slate import columns
+from slate.cli.evaluation_table import evaluation_table
+from slate.cli.recommend import print_slate
+from slate.evaluation.record import Evaluation
+from slate.evaluation.verdict import Verdict
+from slate.recommend.request import Slate, SlateItem
+
+
+def print_summary(run: RunResult, console: Console) -> None:
+    """Print what the finished steps left; silent about what was not reached."""
+    evaluation = run.artefact("evaluate", "evaluation")
+    if evaluation is None:
+        return
+    record = Evaluation.open(evaluation).record
+    console.print(evaluation_table(record))
+    for name, reason in record.skipped.items():
+        console.print(f"{name} was left out: {escape(reason)}")
+    written = run.artefact("gate", "verdict")
+    if written is not None:
+        _print_verdict(Verdict.from_json(written.read_text(encoding="utf-8")), console)
+    candidate = run.artefact("evaluate", "candidate")
+    if candidate is not None:
+        _print_sample(candidate, run.release_id or "not released", console)
+    if run.release_id:
+        console.print(f"release  [bold]{escape(run.release_id)}[/bold]")
+    if run.report:
+        console.print(f"report   {escape(str(run.report))}")
+    console.print(f"run      {escape(run.run_id)}, {timedelta(seconds=round(run.seconds))}")
+
+
+def summary_json(run: RunResult) -> dict[str, Any]:
+    """The same for machines."""
+    evaluation = run.artefact("evaluate", "evaluation")
+    verdict = run.artefact("gate", "verdict")
+    return {
+        "run_id": run.run_id,
+        "status": run.status,
+        "seconds": round(run.seconds, 1),
+        "steps": {s.step: {"outcome": s.outcome, "seconds": round(s.seconds, 1)} for s in run.steps},
+        "metrics": Evaluation.open(evaluation).summary() if evaluation else None,
+        "verdict": json.loads(verdict.read_text(encoding="utf-8")) if verdict else None,
+        "release_id": run.release_id,
+        "rollout_id": run.rollout_id,
+        "report": str(run.report) if run.report else None,
+    }
+
+
+def _print_verdict(verdict: Verdict, console: Console) -> None:
+    colour = {"passed": "green", "unchanged": "cyan"}.get(verdict.status, "red")
+    console.print(f"verdict  [bold {colour}]{verdict.status}[/bold {colour}]")
+    for check in verdict.failed or verdict.checks:
+        if not check.passed or verdict.status == "unchanged":
+            console.print(f"  {escape(check.name)}: {escape(check.detail)}")
+
+
+def _print_sample(candidate: Path, release: str, console: Console) -> None:
+    """The first golden answer, which the candidate gave when it was made."""
+    draft = json.loads((candidate / "draft.json").read_text(encoding="utf-8"))
+    case = draft["golden"][0]
+    titles = _titles(candidate / "content" / columns.ITEMS_FILE)
+    items = tuple(
+        SlateItem(item["item_id"], item["score"], place, "")
+        for place, item in enumerate(case["response"]["items"], start=1)
+    )
+    slate = Slate(case["request"]["user_id"], items, case["response"]["rung"], release)
+    print_slate(slate, titles, console)
+
+
+def _titles(items: Path) -> dict[str, str]:
+    from slate.data.catalogue import Catalogue
+
+    return dict(Catalogue.open(items).titles)

@@ -95,7 +95,7 @@ def run(
     if not as_json:
         from slate.cli.summary import print_summary
 
-        print_summary(result)
+        print_summary(result, console)
     if result.verdict_status == _REFUSED:
         failed = failed_checks(result)
         if failed == [_BENCHMARK_CHECK]:

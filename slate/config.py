@@ -141,9 +141,7 @@ class DatasetConfig(Section):
     def sensitive_attributes(self) -> tuple[str, ...]:
         """The user features that slices are made of, sorted."""
         features = self.users.features if self.users else {}
-        return tuple(
-            sorted(n for n, f in features.items() if f.sensitive or f.kind is FeatureKind.SENSITIVE)
-        )
+        return tuple(sorted(n for n, f in features.items() if f.sensitive or f.kind is FeatureKind.SENSITIVE))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -181,23 +179,44 @@ class SplitConfig(Section):
 
 
 class RetrievalConfig(Section):
-    """The two-tower model and its training."""
+    """The two-tower model and its training.
+
+    ``history`` is how many interactions back the query tower looks; a longer user gives several
+    windows, cut every ``stride`` of it. ``id_dropout`` is the share of items shown by content alone
+    in a step; items with fewer than ``min_item_count`` training interactions always are. ``loss:
+    auto`` is the full softmax up to ``full_softmax_limit`` items, then the sampled one with
+    ``negatives`` uniform negatives beside those in the batch. A batch has ``batch_size`` windows and
+    room for ``slots`` queries for each of their entries. Early stopping waits ``patience`` epochs and
+    looks at up to ``validation_targets`` targets. ``jit`` compiles the training step with XLA: it
+    pays on accelerators, not on CPUs.
+    """
 
     dim: int = Field(default=64, ge=2)
     blocks: int = Field(default=2, ge=1)
     heads: int = Field(default=2, ge=1)
-    history: int = Field(default=200, ge=1)
+    history: int = Field(default=100, ge=1)
+    stride: float = Field(default=1.0, gt=0, le=1)
     dropout: float = Field(default=0.2, ge=0, lt=1)
     id_dropout: float = Field(default=0.05, ge=0, lt=1)
     min_item_count: int = Field(default=1, ge=1)
     loss: Literal["auto", "full", "sampled"] = "auto"
     full_softmax_limit: int = Field(default=20_000, ge=1)
     negatives: int = Field(default=1024, ge=1)
-    batch_size: int = Field(default=64, ge=1)
-    learning_rate: float = Field(default=0.002, gt=0)
-    epochs: int = Field(default=60, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    slots: float = Field(default=0.4, gt=0, le=1)
+    learning_rate: float = Field(default=0.003, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    epochs: int = Field(default=24, ge=1)
     patience: int = Field(default=5, ge=1)
+    validation_targets: int = Field(default=2_000, ge=1)
+    jit: bool = False
     seed: int = 1
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"dim must be a multiple of heads, but {self.dim} is not one of {self.heads}")
+        return self
 
 
 class IndexConfig(Section):
@@ -352,9 +371,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> SlateConfig:
     return parse_config(raw, str(path), overrides)
 
 
-def parse_config(
-    raw: Mapping[str, Any], where: str = "config", overrides: Sequence[str] = ()
-) -> SlateConfig:
+def parse_config(raw: Mapping[str, Any], where: str = "config", overrides: Sequence[str] = ()) -> SlateConfig:
     """Validate a plain mapping, after ``section.key=value`` overrides.
 
     Raises:

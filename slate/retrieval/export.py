@@ -1,0 +1,61 @@
+"""Writing a trained model down: the served query tower, the candidates, and proof that they agree."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from slate import columns
+from slate.data.features import EncodedArray
+from slate.retrieval.query import EMBEDDING, HISTORY_AGES, HISTORY_EVENTS, HISTORY_ITEMS
+from slate.retrieval.two_tower import TwoTower
+
+QUERY_TOWER: Final = "query_tower"
+
+_SEQUENCES = (HISTORY_ITEMS, HISTORY_EVENTS, HISTORY_AGES)
+
+
+class ServedQueryTower(tf.Module):
+    """The query tower as it is exported: item table inside, one signature with named inputs.
+
+    A plain module, because saving the Keras model would trace ``call`` again with its own argument
+    names. Batch and history length are dynamic. ``example`` are encoded queries, of any number, that
+    say which inputs there are.
+    """
+
+    def __init__(
+        self, model: TwoTower, table: npt.NDArray[np.float32], example: Mapping[str, EncodedArray]
+    ) -> None:
+        super().__init__(name=QUERY_TOWER)
+        self._query_tower = model.query_tower
+        self._embed = model.embed
+        self._table = tf.Variable(table, trainable=False, name="item_table")
+        self.serve = tf.function(
+            self._serve, input_signature=[{name: _spec(name, array) for name, array in example.items()}]
+        )
+
+    def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
+        return {EMBEDDING: self._embed(inputs, self._table)}
+
+
+def _spec(name: str, array: EncodedArray) -> tf.TensorSpec:
+    shape = [None, None] if name in _SEQUENCES else [None, *array.shape[1:]]
+    return tf.TensorSpec(shape, array.dtype, name=name)
+
+
+def export(model: TwoTower, queries: Mapping[str, EncodedArray], out: Path) -> None:
+    """Write ``query_tower/``, ``candidate_embeddings.npy`` and ``parity.npz`` into ``out``.
+
+    ``queries`` are the encoded queries whose answers, from the model in memory, go into
+    ``parity.npz`` beside the inputs.
+    """
+    table = model.candidate_embeddings()
+    np.save(out / columns.EMBEDDINGS_FILE, table)
+    answers = model.embed({name: tf.constant(array) for name, array in queries.items()}, tf.constant(table))
+    arrays: dict[str, Any] = {**queries, EMBEDDING: answers.numpy()}
+    np.savez(out / columns.PARITY_FILE, **arrays)
+    served = ServedQueryTower(model, table, queries)
+    tf.saved_model.save(served, str(out / QUERY_TOWER), signatures={"serving_default": served.serve})

@@ -1,9 +1,7 @@
 """Pipeline step: assemble the release, measure it as it would serve, write the report."""
 
 import json
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from slate import columns
-from slate.clock import isoformat
-from slate.config import DatasetConfig, EvaluationConfig, RecommendConfig, parse_section
+from slate.config import DatasetConfig, EvaluationConfig, parse_section
 from slate.data.holdout import Split
 from slate.evaluation.compare import compare
 from slate.evaluation.holdout import Holdout
@@ -21,8 +18,7 @@ from slate.evaluation.record import FUNNEL, Evaluation
 from slate.evaluation.report import write_report
 from slate.recommend.golden import golden_requests
 from slate.recommend.recommender import INDEX, QUERY_TOWER, RANKER, Recommender
-from slate.release.publish import fetch
-from slate.release.verify import verify_directory
+from slate.release.resolve import open_verified
 from slate.retrieval.index import ExactIndex
 from slate.steps.assemble import CONTENT, DRAFT, HOLDOUT, assemble, content_hash
 from slate.steps.report import report_inputs
@@ -61,16 +57,16 @@ def evaluate(
     dataset_config = parse_section(DatasetConfig, config["dataset"])
     evaluation_config = parse_section(EvaluationConfig, config["evaluation"])
     split = Split.open(splits)
-    with opened_champion(store, champion) as opened:
-        evaluation = compare(
-            challenger,
-            holdout,
-            evaluation_config,
-            events=dataset_config.target_events,
-            sensitive=dataset_config.sensitive_attributes,
-            train=split.part("train"),
-            champion=opened.recommender if opened else None,
-        )
+    opened = open_champion(store, champion)
+    evaluation = compare(
+        challenger,
+        holdout,
+        evaluation_config,
+        events=dataset_config.target_events,
+        sensitive=dataset_config.sensitive_attributes,
+        train=split.part("train"),
+        champion=opened.recommender if opened else None,
+    )
     out.mkdir(parents=True, exist_ok=True)
     evaluation.save(out)
     facts = {
@@ -103,23 +99,19 @@ class Champion:
     facts: Mapping[str, str]
 
 
-@contextmanager
-def opened_champion(store: str, release_id: str) -> Iterator[Champion | None]:
+def open_champion(store: str, release_id: str) -> Champion | None:
     """The champion of a store, verified, or None where there is none."""
     if not release_id:
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as cache:
-        directory = fetch(open_store(store), release_id, Path(cache))
-        manifest = verify_directory(directory)
-        yield Champion(
-            Recommender(directory, manifest.config, release_id),
-            {
-                "content": content_hash(directory),
-                "train_end": manifest.dataset.train_end,
-                "valid_end": manifest.dataset.valid_end,
-            },
-        )
+        return None
+    opened = open_verified(release_id, open_store(store))
+    return Champion(
+        Recommender(opened.path, opened.manifest.config, release_id),
+        {
+            "content": content_hash(opened.path),
+            "train_end": opened.manifest.dataset.train_end,
+            "valid_end": opened.manifest.dataset.valid_end,
+        },
+    )
 
 
 def measured_index(recommender: Recommender, sample: Path, index: Path) -> dict[str, Any]:

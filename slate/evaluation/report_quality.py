@@ -1,0 +1,354 @@
+"""What the report says about quality: the verdict, metrics beside baselines, slices, exposure."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from slate.data.catalogue import TRAIN_COUNT
+from slate.evaluation import charts
+from slate.evaluation.baselines import POPULARITY
+from slate.evaluation.intervals import Difference, Estimate
+from slate.evaluation.metrics import lorenz
+from slate.evaluation.record import CHAMPION, SHOWN, TARGET_COUNT, EvaluationRecord
+from slate.evaluation.slices import ALL
+from slate.evaluation.verdict import Check
+
+if TYPE_CHECKING:
+    from slate.evaluation.report import ReportInputs
+
+_WORDS: Final = {
+    "passed": ("Passed", "good", "This model may be released."),
+    "refused": ("Refused", "bad", "This model may not be released."),
+    "unchanged": ("Unchanged", "plain", "This is the champion's own content; there is nothing to release."),
+}
+#: Parts of the catalogue from the most to the least popular, by share of items.
+_PARTS: Final = (
+    ("top 1%", 0.01),
+    ("next 4%", 0.05),
+    ("next 15%", 0.2),
+    ("next 30%", 0.5),
+    ("last half", 1.0),
+)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An estimate and its interval as percentages of a track, for drawing."""
+
+    text: str
+    interval: str
+    low: float
+    width: float
+    dot: float
+    zero: float | None
+    tone: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a forest plot."""
+
+    name: str
+    detail: str
+    bar: Bar
+    emphasis: bool
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Lines over one scale."""
+
+    title: str
+    rows: Sequence[Row]
+    low: str
+    high: str
+
+
+def headline(inputs: "ReportInputs") -> dict[str, Any]:
+    """The verdict in plain words, and its checks, the failed ones first."""
+    if inputs.verdict is None:
+        word, tone, meaning = "No verdict", "plain", "The gate has not judged this model."
+        checks: Sequence[Check] = ()
+    else:
+        word, tone, meaning = _WORDS[inputs.verdict.status]
+        checks = inputs.verdict.checks
+    failed = [c for c in checks if not c.passed]
+    if failed:
+        meaning += f" {len(failed)} of {len(checks)} checks failed."
+    elif inputs.verdict is not None and inputs.verdict.status == "passed":
+        meaning += f" All {len(checks)} checks passed."
+    passed = [c for c in checks if c.passed]
+    return {
+        "word": word,
+        "tone": tone,
+        "meaning": meaning,
+        "failed": [_check(c) for c in failed],
+        "passed": [_check(c) for c in passed if not c.name.startswith("slice ")],
+        "slices": [_check(c) for c in passed if c.name.startswith("slice ")],
+        "sentence": _sentence(inputs.evaluation.record) if inputs.evaluation else "",
+        "tiles": _tiles(inputs.evaluation.record) if inputs.evaluation else [],
+    }
+
+
+def _check(check: Check) -> dict[str, str]:
+    return {
+        "name": check.name.replace("_", " ").capitalize(),
+        "detail": check.detail,
+        "value": _short(check.value),
+        "threshold": _short(check.threshold),
+    }
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return ""
+    if value == int(value) and abs(value) >= 1:
+        return f"{value:,.0f}"
+    return f"{value:.2g}" if 0 < abs(value) < 1e-3 else f"{value:.4g}"
+
+
+def _sentence(record: EvaluationRecord) -> str:
+    mine = record.rankers[record.challenger].metrics[record.metric]
+    text = f"{_label(record.metric)} is {mine.value:.4f}"
+    if mine.low is not None and mine.high is not None:
+        text += f" (95% interval {mine.low:.4f} to {mine.high:.4f}) over {mine.users:,} users"
+    for name in (CHAMPION, POPULARITY):
+        difference = record.overall.differences.get(name)
+        if difference is not None and difference.relative is not None:
+            way = "above" if difference.relative >= 0 else "below"
+            text += f", {_times(difference.relative)} {way} {_ranker(name)}"
+    return text + "."
+
+
+def _times(relative: float) -> str:
+    size = abs(relative)
+    return f"{1 + size:.1f} times" if relative >= 1 else f"{size:.1%}"
+
+
+def _tiles(record: EvaluationRecord) -> list[dict[str, str]]:
+    mine = record.rankers[record.challenger]
+    names = [f"{metric}@{record.k}" for metric in ("ndcg", "recall", "mrr")]
+    names += [f"recall@{k}" for k in record.ks if k != record.k]
+    tiles = [
+        {"name": _label(n), "value": f"{mine.metrics[n].value:.3f}", "note": _interval(mine.metrics[n])}
+        for n in names[:4]
+    ]
+    tiles.append(
+        {
+            "name": f"Coverage@{record.k}",
+            "value": f"{mine.coverage:.0%}",
+            "note": f"of {record.items:,} items are recommended to somebody",
+        }
+    )
+    tiles.append(
+        {
+            "name": "Measured on",
+            "value": f"{record.targets.users:,} users",
+            "note": f"{record.targets.evaluated:,} targets, {record.targets.first[:10]} to "
+            f"{record.targets.last[:10]}",
+        }
+    )
+    return tiles
+
+
+def metrics(inputs: "ReportInputs") -> dict[str, Any] | None:
+    """Every ranker on every metric, forest plots, differences, and what was left out."""
+    if inputs.evaluation is None:
+        return None
+    record = inputs.evaluation.record
+    names = list(record.rankers[record.challenger].metrics)
+    plotted = [record.metric, f"recall@{record.k}"] + [f"recall@{k}" for k in record.ks if k != record.k]
+    return {
+        "metric": _label(record.metric),
+        "columns": [_label(n) for n in names],
+        "rows": [
+            {
+                "name": _ranker(ranker),
+                "emphasis": ranker == record.challenger,
+                "cells": [(f"{r.metrics[n].value:.4f}", _interval(r.metrics[n])) for n in names],
+            }
+            for ranker, r in record.rankers.items()
+        ],
+        "forests": [_metric_forest(record, n) for n in dict.fromkeys(plotted)],
+        "differences": _difference_forest(
+            f"Difference in {_label(record.metric)}: {_ranker(record.challenger)} minus each other",
+            [(_ranker(n), d) for n, d in record.overall.differences.items()],
+        ),
+        "targets": record.targets,
+        "skipped": {_ranker(n): reason for n, reason in record.skipped.items()},
+        "protocol": record.protocol.replace("_", "-"),
+        "bootstrap": record.bootstrap,
+    }
+
+
+def slices(inputs: "ReportInputs") -> dict[str, Any] | None:
+    """Each slice: the challenger's level, and its difference from the champion or popularity."""
+    if inputs.evaluation is None:
+        return None
+    record = inputs.evaluation.record
+    reference = CHAMPION if CHAMPION in record.rankers else POPULARITY
+    measured = [s for s in record.slices if s.users]
+    levels = [(s, s.metrics[record.challenger][record.metric]) for s in measured]
+    low, high = _span((v for _, e in levels for v in (e.low, e.value, e.high)), floor=0.0)
+    forest = [
+        (
+            s,
+            Row(
+                "All targets" if s.name == ALL else s.name,
+                s.label,
+                _bar(e.value, e.low, e.high, low, high, "accent"),
+                s.name == ALL,
+            ),
+        )
+        for s, e in levels
+    ]
+    against = [(s.name if s.name != ALL else "All targets", s.differences.get(reference)) for s in measured]
+    return {
+        "metric": _label(record.metric),
+        "reference": _ranker(reference),
+        "levels": Forest(_label(record.metric), [r for _, r in forest], _number(low), _number(high)),
+        "differences": _difference_forest("", [(n, d) for n, d in against if d is not None]),
+        "rows": [
+            {
+                "name": s.name if s.name != ALL else "All targets",
+                "label": s.label if s.label not in s.name else "",
+                "users": f"{s.users:,}",
+                "targets": f"{s.targets:,}",
+                "values": [
+                    (f"{s.metrics[r][record.metric].value:.4f}", _interval(s.metrics[r][record.metric]))
+                    for r in record.rankers
+                ]
+                if s.users
+                else [("–", "no targets")] * len(record.rankers),
+            }
+            for s in record.slices
+        ],
+        "columns": [_ranker(r) for r in record.rankers],
+    }
+
+
+def exposure(inputs: "ReportInputs") -> dict[str, Any] | None:
+    """Popularity of what is recommended against what was consumed."""
+    if inputs.evaluation is None:
+        return None
+    record, table = inputs.evaluation.record, inputs.evaluation.exposure
+    counts: dict[str, npt.NDArray[np.int64]] = {
+        f"{_ranker(name)}": table[SHOWN + name].to_numpy() for name in record.rankers
+    }
+    train = table[TRAIN_COUNT].to_numpy()
+    consumed = {"training": train, "holdout": table[TARGET_COUNT].to_numpy()}
+    curves = {name: lorenz(values) for name, values in (counts | {"training": train}).items()}
+    shares = {f"{name} (consumed)": _head_to_tail(v, train) for name, v in consumed.items()}
+    shares |= {name: _head_to_tail(v, train) for name, v in counts.items()}
+    return {
+        "k": record.k,
+        "lorenz": charts.lorenz_curves("Lorenz curves of what each ranker shows", curves),
+        "shares": charts.stacked_shares(
+            "Share of what is consumed and recommended, by popularity of the item",
+            shares,
+            [name for name, _ in _PARTS],
+        ),
+        "rows": [
+            {
+                "name": _ranker(name),
+                "emphasis": name == record.challenger,
+                "coverage": f"{r.coverage:.1%}",
+                "concentration": f"{r.concentration:.3f}",
+                "novelty": f"{r.novelty:.2f}",
+                "popularity": f"{r.popularity:,.1f}",
+                "short": f"{r.short_lists:,}",
+            }
+            for name, r in record.rankers.items()
+        ],
+    }
+
+
+def _head_to_tail(counts: npt.NDArray[np.int64], train: npt.NDArray[np.int64]) -> list[float]:
+    ordered = counts[np.argsort(-train, kind="stable")]
+    total = max(int(ordered.sum()), 1)
+    edges = [0, *(max(n, math.ceil(share * len(ordered))) for n, (_, share) in enumerate(_PARTS, start=1))]
+    return [float(ordered[a:b].sum() / total) for a, b in pairwise(edges)]
+
+
+def _metric_forest(record: EvaluationRecord, metric: str) -> Forest:
+    estimates = {name: r.metrics[metric] for name, r in record.rankers.items()}
+    low, high = _span((v for e in estimates.values() for v in (e.low, e.value, e.high)), floor=0.0)
+    rows = [
+        Row(
+            _ranker(name),
+            "",
+            _bar(e.value, e.low, e.high, low, high, "accent" if name == record.challenger else "plain"),
+            name == record.challenger,
+        )
+        for name, e in sorted(estimates.items(), key=lambda entry: -entry[1].value)
+    ]
+    return Forest(_label(metric), rows, _number(low), _number(high))
+
+
+def _difference_forest(title: str, differences: Sequence[tuple[str, Difference]]) -> Forest | None:
+    if not differences:
+        return None
+    low, high = _span((v for _, d in differences for v in (d.low, d.value, d.high, 0.0)), floor=None)
+    rows = []
+    for name, d in differences:
+        tone = "plain"
+        if d.low is not None and d.high is not None:
+            tone = "good" if d.low > 0 else "bad" if d.high < 0 else "plain"
+        relative = f"{d.relative:+.1%}" if d.relative is not None else ""
+        rows.append(Row(name, relative, _bar(d.value, d.low, d.high, low, high, tone, signed=True), False))
+    return Forest(title, rows, _number(low), _number(high))
+
+
+def _span(values: Iterable[float | None], floor: float | None) -> tuple[float, float]:
+    known = [v for v in values if v is not None]
+    low = min(known) if floor is None else floor
+    high = max(known)
+    pad = 0.04 * (high - low) or 0.01
+    return (low if floor is not None else low - pad), high + pad
+
+
+def _bar(
+    value: float,
+    low: float | None,
+    high: float | None,
+    start: float,
+    end: float,
+    tone: str,
+    signed: bool = False,
+) -> Bar:
+    def place(v: float) -> float:
+        return round(100 * (v - start) / (end - start), 2)
+
+    left = place(value if low is None else low)
+    right = place(value if high is None else high)
+    text = f"{value:+.4f}" if signed else f"{value:.4f}"
+    interval = "" if low is None or high is None else f"95% interval {low:.4f} to {high:.4f}"
+    zero = place(0.0) if signed else None
+    return Bar(text, interval, left, round(right - left, 2), place(value), zero, tone)
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return "too few users"
+    return f"{estimate.low:.3f} – {estimate.high:.3f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2g}"
+
+
+def _label(metric: str) -> str:
+    name, _, k = metric.partition("@")
+    return f"{name.upper() if name in {'ndcg', 'mrr'} else name.capitalize()}@{k}"
+
+
+_NAMES: Final[Mapping[str, str]] = {"ease": "EASE", "markov": "Markov chain", "funnel": "whole funnel"}
+
+
+def _ranker(name: str) -> str:
+    return _NAMES.get(name, name)

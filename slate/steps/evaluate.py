@@ -9,18 +9,20 @@ from typing import Any, Final
 import numpy as np
 
 from slate import columns
-from slate.config import DatasetConfig, EvaluationConfig, parse_section
+from slate.config import DatasetConfig, EvaluationConfig, GateConfig, parse_section
 from slate.data.holdout import Split
 from slate.evaluation.compare import compare
+from slate.evaluation.gate import GateInputs, decide
 from slate.evaluation.holdout import Holdout
 from slate.evaluation.parity import parity_gap
 from slate.evaluation.record import FUNNEL, Evaluation
-from slate.evaluation.report import write_report
+from slate.evaluation.report import render
 from slate.recommend.golden import golden_requests
 from slate.recommend.recommender import INDEX, QUERY_TOWER, RANKER, Recommender
 from slate.release.resolve import open_verified
 from slate.retrieval.index import ExactIndex
-from slate.steps.assemble import CONTENT, DRAFT, HOLDOUT, assemble, content_hash
+from slate.retrieval.index.files import INDEX_FILE
+from slate.steps.assemble import CONTENT, DRAFT, HOLDOUT, REPORTS, assemble, content_hash
 from slate.steps.report import report_inputs
 from slate.storage import open_store
 
@@ -83,12 +85,39 @@ def evaluate(
         },
     }
     (out / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    inputs = gate_inputs(evaluation.record.to_json(), json.dumps(facts))
+    page = render(
+        report_inputs(
+            f"{dataset_config.name}: {split.protocol.replace('_', ' ')}",
+            config,
+            challenger,
+            holdout,
+            evaluation,
+            decide(inputs, parse_section(GateConfig, config["gate"])),
+            {"dataset": dataset, "splits": splits, "two_tower": two_tower, "index": index, "ranker": ranker},
+        )
+    )
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(page, encoding="utf-8")
+    (content / REPORTS).mkdir()
+    (content / REPORTS / "evaluation.html").write_text(page, encoding="utf-8")
     draft = _draft(config, challenger, evaluation, split, dataset, champion, facts["index"])
     (candidate / DRAFT).write_text(json.dumps(draft, indent=1, ensure_ascii=False), encoding="utf-8")
-    write_report(
-        report_inputs(config, challenger, evaluation, facts, dataset, splits, two_tower, index, ranker), report
-    )
     return _headline(evaluation)
+
+
+def gate_inputs(evaluation: str, facts: str) -> GateInputs:
+    """What the gate decides on, from the JSON of the evaluation and of the facts beside it."""
+    return GateInputs(evaluation=_object(evaluation), **_object(facts))
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object, empty where the text is none: the gate refuses on what is missing."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -116,7 +145,7 @@ def open_champion(store: str, release_id: str) -> Champion | None:
 
 def measured_index(recommender: Recommender, sample: Path, index: Path) -> dict[str, Any]:
     """What ``index.json`` says, with the recall measured again on the index as it will be served."""
-    described: dict[str, Any] = json.loads((index / "index.json").read_text(encoding="utf-8"))
+    described: dict[str, Any] = json.loads((index / INDEX_FILE).read_text(encoding="utf-8"))
     with np.load(sample) as stored:
         queries = stored["embedding"].astype(np.float32)
     k = min(int(described["k"]), recommender.index.size)

@@ -1,15 +1,13 @@
 """Pipeline step: decide, and write the verdict down."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from slate import columns
 from slate.config import GateConfig, parse_section
-from slate.evaluation.gate import GateInputs, decide
-from slate.evaluation.verdict import Verdict
-from slate.steps.evaluate import FACTS
+from slate.evaluation.gate import decide
+from slate.steps.evaluate import FACTS, gate_inputs
 
 
 def gate(gate: Mapping[str, Any], evaluation: Path, candidate: Path, verdict: Path) -> str:  # noqa: ARG001
@@ -21,9 +19,8 @@ def gate(gate: Mapping[str, Any], evaluation: Path, candidate: Path, verdict: Pa
         evaluation: the folder that the evaluate step wrote.
         candidate: the folder it judges; named so that a cached verdict belongs to one candidate.
     """
-    facts = _read(evaluation / FACTS)
-    inputs = GateInputs(evaluation=_read(evaluation / columns.EVALUATION_FILE), **facts)
-    decided: Verdict = decide(inputs, parse_section(GateConfig, gate))
+    inputs = gate_inputs(_read(evaluation / columns.EVALUATION_FILE), _read(evaluation / FACTS))
+    decided = decide(inputs, parse_section(GateConfig, gate))
     verdict.parent.mkdir(parents=True, exist_ok=True)
     verdict.write_text(decided.to_json(), encoding="utf-8")
     for check in decided.checks:
@@ -32,10 +29,9 @@ def gate(gate: Mapping[str, Any], evaluation: Path, candidate: Path, verdict: Pa
     return decided.status
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object, empty where it cannot be had: the gate refuses on what is missing."""
+def _read(path: Path) -> str:
+    """The text of a file, empty where it cannot be had."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -39,7 +39,9 @@ class Split:
         try:
             return cls(Path(directory), json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
-            raise DataError(f"splits {directory}: no {columns.SPLIT_FILE} there; run the split step first") from error
+            raise DataError(
+                f"splits {directory}: no {columns.SPLIT_FILE} there; run the split step first"
+            ) from error
 
     @property
     def protocol(self) -> str:

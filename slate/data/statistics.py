@@ -1,4 +1,4 @@
-"""What the data of a release looked like, small enough to ship with it: later drift is measured against it."""
+"""What the data of a release looked like, small enough to ship with it, to measure drift against."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -40,8 +40,7 @@ def describe_interactions(table: pa.Table) -> dict[str, Any]:
         "events": dict(sorted(events.items())),
         "popularity": {entry["values"]: entry["counts"] for entry in items[:_TOP]},
         "engagement_by_day": {
-            day["day"]: day[f"{columns.WEIGHT}_sum"] / day[f"{columns.USER}_count_distinct"]
-            for day in by_day
+            day["day"]: day[f"{columns.WEIGHT}_sum"] / day[f"{columns.USER}_count_distinct"] for day in by_day
         },
     }
 
@@ -83,5 +82,3 @@ def describe(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
             for side in ("items", "users")
         },
     }
-
-

@@ -168,7 +168,12 @@ def rollback(
 
 
 def take_if_empty(
-    store: ObjectStore, release_id: str, by: str, name: str = STABLE, clock: Clock | None = None
+    store: ObjectStore,
+    name: str,
+    release_id: str,
+    reason: str = "first release that passed",
+    by: str = "publisher",
+    clock: Clock | None = None,
 ) -> Channel | None:
     """Give an empty channel its first release, if that passed; None where nothing moved."""
     if read_channel(store, name) is not None:
@@ -176,7 +181,7 @@ def take_if_empty(
     if read_manifest(store, release_id).verdict.status != "passed":
         return None
     try:
-        return move_channel(store, name, release_id, "first release", by, expected_sequence=0, clock=clock)
+        return move_channel(store, name, release_id, reason, by, expected_sequence=0, clock=clock)
     except ConflictError:
         return None
 

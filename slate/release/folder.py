@@ -37,9 +37,9 @@ def hash_file(path: Path) -> str:
 
 
 def _walk(root: Path, folder: Path) -> Iterator[str]:
-    empty = True
-    for child in os.scandir(folder):
-        empty = False
+    with os.scandir(folder) as scan:
+        children = list(scan)
+    for child in children:
         path = Path(child.path).relative_to(root).as_posix()
         mode = child.stat(follow_symlinks=False).st_mode
         if stat.S_ISLNK(mode):
@@ -57,5 +57,5 @@ def _walk(root: Path, folder: Path) -> Iterator[str]:
             yield path
         else:
             raise ReleaseError(f"{root}: {path!r} is neither a file nor a folder; remove it")
-    if empty and folder != root:
+    if not children and folder != root:
         raise ReleaseError(f"{root}: folder {folder.relative_to(root).as_posix()!r} is empty; remove it")

@@ -17,7 +17,6 @@ from pydantic import (
     ValidationError,
     model_serializer,
 )
-from pydantic_core import PydanticSerializationError
 
 from slate.clock import isoformat
 from slate.columns import MANIFEST_FILE
@@ -150,7 +149,7 @@ class Manifest(ManifestFields):
 
     def to_bytes(self) -> bytes:
         """The canonical form: the only bytes that are this manifest."""
-        return canonical_json(_plain(self))
+        return canonical_json(self.model_dump())
 
     @property
     def content_hash(self) -> str:
@@ -268,7 +267,7 @@ def path_problem(path: str) -> str | None:
     >>> path_problem("retrieval/index/ids.npy") is None
     True
     >>> path_problem("../secrets")
-    "leaves the release folder or is not in its simplest form"
+    'leaves the release folder or is not in its simplest form'
     """
     parts = path.split("/")
     if path.startswith("/") or "\\" in path or any(p in ("", ".", "..") for p in parts):
@@ -315,10 +314,8 @@ def _check_paths(files: Sequence[FileEntry], where: str) -> None:
 
 
 def _plain(model: BaseModel) -> dict[str, Any]:
-    try:
-        return model.model_dump(mode="json")
-    except PydanticSerializationError as error:
-        raise ReleaseError(f"manifest: {error}; use plain JSON types") from error
+    plain: dict[str, Any] = json.loads(canonical_json(model.model_dump()))
+    return plain
 
 
 def _offender(value: object, where: str = "value") -> str:
@@ -334,6 +331,8 @@ def _offender(value: object, where: str = "value") -> str:
                 return found
     elif isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return f"{where.removeprefix('value.')} is {value}"
+    elif isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+        return f"{where.removeprefix('value.')} is {value!r}"
     elif value is not None and not isinstance(value, str | int | float):
         return f"{where.removeprefix('value.')} is a {type(value).__name__}"
     return ""

@@ -15,7 +15,7 @@ from slate.errors import ConflictError, NotFoundError, ReleaseError, StorageErro
 from slate.release.folder import hash_file
 from slate.release.layout import RELEASES, manifest_key, release_prefix
 from slate.release.manifest import RELEASE_ID, FileEntry
-from slate.release.verify import read_manifest, verify_directory
+from slate.release.verify import check_listing, read_manifest, verify_directory
 from slate.storage import ObjectStore
 
 DEFAULT_CACHE: Final = Path("~/.cache/slate/releases")
@@ -118,6 +118,7 @@ def fetch(store: ObjectStore, release_id: str, cache_dir: Path) -> Path:
     if final.exists() and _still_right(final, release_id):
         return final
     manifest = read_manifest(store, release_id)
+    check_listing(store, manifest)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         _sweep(cache_dir)

@@ -52,21 +52,38 @@ def verify_in_store(store: ObjectStore, release_id: str) -> Manifest:
     local = store.local_path(release_prefix(release_id).rstrip("/"))
     if local is not None:
         return verify_directory(local, release_id)
+    sizes = check_listing(store, manifest)
     where = store.describe(f"releases/{release_id}")
-    prefix = release_prefix(release_id)
-    sizes = {e.key.removeprefix(prefix): e.size for e in store.entries(prefix)}
-    sizes.pop(MANIFEST_FILE, None)
-    _check_names(manifest, set(sizes), where)
     with tempfile.TemporaryDirectory(prefix="slate-verify-") as scratch:
         copy = Path(scratch) / "object"
 
         def digest(entry: FileEntry) -> str:
-            store.download(prefix + entry.path, copy)
+            store.download(release_prefix(release_id) + entry.path, copy)
             return hash_file(copy)
 
         for entry in manifest.files:
             _check_file(entry, sizes[entry.path], partial(digest, entry), where)
     return manifest
+
+
+def check_listing(store: ObjectStore, manifest: Manifest) -> dict[str, int]:
+    """Check that the store holds exactly the files of a release, reading none of them.
+
+    Returns:
+        path to size in bytes.
+
+    Raises:
+        ReleaseError: a file is missing, extra, linked or hidden.
+    """
+    prefix = release_prefix(manifest.release_id)
+    local = store.local_path(prefix.rstrip("/"))
+    if local is not None:
+        sizes = {name: (local / name).stat().st_size for name in files_of(local)}
+    else:
+        sizes = {e.key.removeprefix(prefix): e.size for e in store.entries(prefix)}
+        sizes.pop(MANIFEST_FILE, None)
+    _check_names(manifest, set(sizes), store.describe(prefix.rstrip("/")))
+    return sizes
 
 
 def read_manifest(store: ObjectStore, release_id: str) -> Manifest:

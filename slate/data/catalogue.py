@@ -54,7 +54,7 @@ class Catalogue:
         }
 
     def __len__(self) -> int:
-        return self.table.num_rows
+        return int(self.table.num_rows)
 
     def encode(self, features: FeatureSpace) -> dict[str, EncodedArray]:
         """Every item feature as an array whose first axis is the catalogue row."""

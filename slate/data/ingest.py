@@ -271,8 +271,8 @@ def _check_readable(interactions: pa.Table, config: DatasetConfig) -> None:
         raw = table.columns.get(columns.TIMESTAMP, columns.TIMESTAMP)
         raise DataError(
             f"dataset.interactions: none of the {interactions.num_rows} values of column {raw!r} is a "
-            "timestamp; write ISO 8601 or whole numbers (dataset.interactions.timestamp_unit), or name another "
-            "column in dataset.interactions.columns.timestamp"
+            "timestamp; write ISO 8601 or whole numbers (dataset.interactions.timestamp_unit), or name "
+            "another column in dataset.interactions.columns.timestamp"
         )
 
 
@@ -280,7 +280,10 @@ def _nothing_matches(config: DatasetConfig, read: int) -> str:
     names = ", ".join(sorted(config.events))
     column = config.interactions.columns.get(columns.EVENT)
     where = f"column {column!r}" if column else "the 'when' conditions"
-    return f"dataset.events: none of the {read} rows matches an event ({names}); check {where} and dataset.events"
+    return (
+        f"dataset.events: none of the {read} rows matches an event ({names}); "
+        f"check {where} and dataset.events"
+    )
 
 
 def _entities(

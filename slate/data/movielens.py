@@ -8,7 +8,7 @@ import csv
 import hashlib
 import importlib.util
 import io
-import os
+import json
 import re
 import shutil
 import subprocess
@@ -24,10 +24,8 @@ from typing import BinaryIO, Final, NamedTuple
 from slate.errors import DataError
 
 NAME: Final = "movielens-100k"
-#: sha256 of the canonical files, whichever source they came from.
-SHA256: Final = {
-    "ratings.csv": "3c46eff2d044a58a152de9ed65c845918abc54381ffb0cea52c4618039e45dc7",
-}
+#: sha256 of the canonical ratings.csv, whichever source it came from.
+RATINGS_SHA256: Final = "3c46eff2d044a58a152de9ed65c845918abc54381ffb0cea52c4618039e45dc7"
 _WHEEL: Final = "recbole==1.2.1"
 _WHEEL_FOLDER: Final = "recbole/dataset_example/ml-100k/ml-100k"
 _GROUPLENS: Final = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
@@ -36,6 +34,7 @@ _GENRES: Final = (
     "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
 )  # fmt: skip
 FILES: Final = ("ratings.csv", "movies.csv", "users.csv")
+_CHECKSUMS: Final = "sha256.json"
 _ARCHIVE: Final = "ml-100k.zip"
 _TIMEOUT: Final = 180.0
 _CONNECT_TIMEOUT: Final = 60.0
@@ -129,18 +128,10 @@ def fetch(cache: Path, sources: Sequence[tuple[str, Source]] = SOURCES) -> Path:
     failures = []
     for name, source in sources:
         try:
-            tables = source()
-        except (
-            DataError,
-            OSError,
-            subprocess.TimeoutExpired,
-            zipfile.BadZipFile,
-            KeyError,
-            ValueError,
-        ) as error:
+            _keep(source(), folder)
+        except _FAILURES as error:
             failures.append(f"{name} ({error})")
             continue
-        _keep(tables, folder)
         return folder
     raise DataError(
         f"dataset {NAME}: no source is reachable: {'; '.join(failures) or 'none was tried'}. Fetch "
@@ -148,10 +139,19 @@ def fetch(cache: Path, sources: Sequence[tuple[str, Source]] = SOURCES) -> Path:
     )
 
 
+_FAILURES: Final = (
+    DataError,
+    OSError,
+    subprocess.TimeoutExpired,
+    zipfile.BadZipFile,
+    KeyError,
+    ValueError,
+)
+
+
 def _download(folder: Path) -> None:
-    uv = shutil.which(
-        "uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    )
+    beside = Path(sys.executable).with_name("uv")
+    uv = str(beside) if beside.is_file() else shutil.which("uv")
     pip = shutil.which("pip3") or shutil.which("pip")
     if importlib.util.find_spec("pip"):
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), _WHEEL]
@@ -207,31 +207,31 @@ def _keep(tables: Tables, folder: Path) -> None:
 
 def _write(folder: Path, tables: Tables) -> None:
     ratings = [tuple(int(float(part)) for part in row) for row in tables.ratings]
-    contents: dict[str, tuple[Sequence[str], Iterable[Sequence[object]]]] = {
-        "ratings.csv": (
-            ("user_id", "item_id", "rating", "timestamp"),
-            sorted(ratings, key=lambda row: (row[3], row[0], row[1])),
-        ),
-        "movies.csv": (
-            ("item_id", "title", "year", "genres"),
-            sorted(tables.movies, key=lambda row: int(row[0])),
-        ),
-        "users.csv": (
-            ("user_id", "age", "gender", "occupation"),
-            sorted(tables.users, key=lambda row: int(row[0])),
-        ),
+    ratings.sort(key=lambda row: (row[3], row[0], row[1]))
+    contents: dict[str, tuple[Sequence[str], Iterable[Iterable[object]]]] = {
+        "ratings.csv": (("user_id", "item_id", "rating", "timestamp"), ratings),
+        "movies.csv": (("item_id", "title", "year", "genres"), _by_number(tables.movies)),
+        "users.csv": (("user_id", "age", "gender", "occupation"), _by_number(tables.users)),
     }
     for name, (header, rows) in contents.items():
         with (folder / name).open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
             writer.writerows(rows)
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in contents}
+    (folder / _CHECKSUMS).write_text(json.dumps(sums), encoding="utf-8")
+
+
+def _by_number(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return sorted(rows, key=lambda row: int(row[0]))
 
 
 def _check(folder: Path) -> None:
-    for name, expected in SHA256.items():
+    kept = folder / _CHECKSUMS
+    recorded = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    for name, expected in {**recorded, "ratings.csv": RATINGS_SHA256}.items():
         found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         if found != expected:
             raise DataError(
-                f"{folder / name}: sha256 is {found}, expected {expected}; delete {folder} and run again"
+                f"{name} of {folder}: sha256 is {found}, expected {expected}; delete the folder and run again"
             )

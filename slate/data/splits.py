@@ -49,8 +49,8 @@ def temporal_parts(times: npt.NDArray[np.int64], config: SplitConfig) -> Parts:
     instants, counts = np.unique(times, return_counts=True)
     if len(instants) < len(Parts._fields):
         raise DataError(
-            f"split: {len(times)} interactions at {len(instants)} distinct instants cannot be cut into train, "
-            "validation and test; bring more data, or finer timestamps"
+            f"split: {len(times)} interactions at {len(instants)} distinct instants cannot be cut into "
+            "train, validation and test; bring more data, or finer timestamps"
         )
     reached = np.cumsum(counts) / len(times)
     train_share = 1.0 - config.valid_fraction - config.test_fraction

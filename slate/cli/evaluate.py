@@ -12,7 +12,9 @@ from slate.cli.evaluation_table import evaluation_table
 
 
 def evaluate(
-    release: Annotated[str, typer.Argument(help="A channel, a release id or its beginning, or a folder.")] = "stable",
+    release: Annotated[
+        str, typer.Argument(help="A channel, a release id or its beginning, or a folder.")
+    ] = "stable",
     endpoint: Annotated[
         str | None, typer.Option(help="Ask a running server instead, for example http://localhost:8080.")
     ] = None,

@@ -1,6 +1,7 @@
 """``slate recommend``: a slate from a release, without a server."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -23,7 +24,9 @@ def recommend(
     context: Annotated[
         list[str] | None, typer.Option(help="A context feature as name=value; may be repeated.")
     ] = None,
-    at: Annotated[datetime | None, typer.Option(help="The instant of the request, UTC; now by default.")] = None,
+    at: Annotated[
+        datetime | None, typer.Option(help="The instant of the request, UTC; now by default.")
+    ] = None,
     release: Annotated[
         str, typer.Option(help="A channel, a release id or its beginning, or a folder.")
     ] = "stable",
@@ -37,7 +40,9 @@ def recommend(
     from slate.recommend.open import open_release
 
     if user is None and history is None:
-        raise ConfigError("recommend: neither a user nor --history is given; name one, for example: slate recommend 42")
+        raise ConfigError(
+            "recommend: neither a user nor --history is given; name one, for example: slate recommend 42"
+        )
     recommender = open_release(release, store=store)
     slate = recommender.recommend(
         user,
@@ -57,7 +62,9 @@ def recommend(
         _print_explanation(slate, Console())
 
 
-def print_slate(slate: Slate, titles: dict[str, str], console: Console, ignored: list[str] | None = None) -> None:
+def print_slate(
+    slate: Slate, titles: Mapping[str, str], console: Console, ignored: list[str] | None = None
+) -> None:
     """A slate as a table: position, title, id and score."""
     who = "anonymous" if slate.user_id is None else f"user {escape(slate.user_id)}"
     table = Table(title=f"{who}: {slate.rung}", caption=f"release {slate.release_id}")

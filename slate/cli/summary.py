@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -37,23 +36,6 @@ def print_summary(run: RunResult, console: Console) -> None:
     if run.report:
         console.print(f"report   {escape(str(run.report))}")
     console.print(f"run      {escape(run.run_id)}, {timedelta(seconds=round(run.seconds))}")
-
-
-def summary_json(run: RunResult) -> dict[str, Any]:
-    """The same for machines."""
-    evaluation = run.artefact("evaluate", "evaluation")
-    verdict = run.artefact("gate", "verdict")
-    return {
-        "run_id": run.run_id,
-        "status": run.status,
-        "seconds": round(run.seconds, 1),
-        "steps": {s.step: {"outcome": s.outcome, "seconds": round(s.seconds, 1)} for s in run.steps},
-        "metrics": Evaluation.open(evaluation).summary() if evaluation else None,
-        "verdict": json.loads(verdict.read_text(encoding="utf-8")) if verdict else None,
-        "release_id": run.release_id,
-        "rollout_id": run.rollout_id,
-        "report": str(run.report) if run.report else None,
-    }
 
 
 def _print_verdict(verdict: Verdict, console: Console) -> None:

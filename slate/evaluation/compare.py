@@ -73,7 +73,9 @@ def compare(
     if train is None:
         order = np.argsort(-counts, kind="stable").astype(np.int32)
         rankers[baselines.POPULARITY] = baseline_ranker(baselines.Popularity(order))
-        skipped |= dict.fromkeys((baselines.MARKOV, baselines.EASE), "a release ships no training interactions")
+        skipped |= dict.fromkeys(
+            (baselines.MARKOV, baselines.EASE), "a release ships no training interactions"
+        )
     else:
         codes = [names.index(event) + 1 for event in events]
         fitted = baselines.fit_baselines(

@@ -33,7 +33,8 @@ def parity_gap(model: Path, signature: str, sample: Path) -> float:
     missing = sorted((wanted | set(function.structured_outputs)) - set(recorded))
     if missing:
         raise ModelError(
-            f"parity {sample}: {', '.join(missing)} is missing for signature {signature}; train the model again"
+            f"parity {sample}: {', '.join(missing)} is missing for signature {signature}; "
+            "train the model again"
         )
     if not all(len(recorded[name]) for name in wanted):
         raise ModelError(f"parity {sample}: no rows were sampled; bring validation rows and train again")
@@ -43,7 +44,8 @@ def parity_gap(model: Path, signature: str, sample: Path) -> float:
         expected, found = recorded[name].astype(np.float64), answer.numpy().astype(np.float64)
         if expected.shape != found.shape:
             raise ModelError(
-                f"parity {sample}: {name} has shape {found.shape}, recorded {expected.shape}; train the model again"
+                f"parity {sample}: {name} has shape {found.shape}, recorded {expected.shape}; "
+                "train the model again"
             )
         if not np.array_equal(np.isfinite(expected), np.isfinite(found)):
             return float("inf")

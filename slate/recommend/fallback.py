@@ -34,9 +34,7 @@ def read(directory: Path) -> tuple[tuple[str, float], ...]:
     return tuple((entry["item_id"], float(entry["score"])) for entry in raw[POPULAR])
 
 
-def popular(
-    ranking: Sequence[tuple[str, float]], blocked: Collection[str], k: int
-) -> tuple[SlateItem, ...]:
+def popular(ranking: Sequence[tuple[str, float]], blocked: Collection[str], k: int) -> tuple[SlateItem, ...]:
     """The ``k`` most popular items that are not blocked."""
     left = [(item, score) for item, score in ranking if item not in blocked][:k]
     return tuple(SlateItem(item, score, place, POPULAR) for place, (item, score) in enumerate(left, start=1))

@@ -8,7 +8,9 @@ from slate.release.verify import check_requires
 from slate.storage import open_store
 
 
-def open_release(reference: str, *, store: str | Path | None = None, cache_dir: Path | None = None) -> Recommender:
+def open_release(
+    reference: str, *, store: str | Path | None = None, cache_dir: Path | None = None
+) -> Recommender:
     """Open a release: every file verified, the installed versions checked, then the models loaded.
 
     Args:

@@ -18,7 +18,7 @@ from slate.data.features import FeatureSpace
 from slate.data.sequences import History
 from slate.ranking.scorer import Ranker
 from slate.recommend import fallback, ordering
-from slate.recommend.filters import Rows, RowFilter, apply_filters
+from slate.recommend.filters import RowFilter, Rows, apply_filters
 from slate.recommend.request import Explanation, Interaction, Request, Slate, SlateItem
 from slate.recommend.users import UserState, UserStore
 from slate.retrieval.index import CandidateIndex, open_index
@@ -241,9 +241,7 @@ class Recommender:
                     "score": float(score),
                     **dict(zip(self.features.events, map(float, chances), strict=True)),
                 }
-                for row, score, chances in zip(
-                    ranked.rows, ranked.scores, ranked.probabilities, strict=True
-                )
+                for row, score, chances in zip(ranked.rows, ranked.scores, ranked.probabilities, strict=True)
             },
             ignored=ask.ignored,
         )

@@ -106,15 +106,16 @@ class UserStore:
             return None
         record = table.slice(row, 1).to_pylist()[0]
         history = tuple(
-            Interaction(i, e, t)
-            for i, e, t in zip(record[ITEMS], record[EVENTS], record[TIMES], strict=True)
+            Interaction(i, e, t) for i, e, t in zip(record[ITEMS], record[EVENTS], record[TIMES], strict=True)
         )
         return UserState(history, record[SEEN], {n: record[n] for n in self._features})
 
     def sample(self, count: int) -> list[str]:
         """Up to ``count`` user ids with a history, spread evenly over the file."""
         table = self._file.read(columns=[columns.USER, ITEMS])
-        active = table.filter(pc.greater(pc.list_value_length(table[ITEMS]), 0))[columns.USER].to_pylist()
+        active: list[str] = table.filter(pc.greater(pc.list_value_length(table[ITEMS]), 0))[
+            columns.USER
+        ].to_pylist()
         step = max(len(active) // max(count, 1), 1)
         return active[::step][:count]
 

@@ -29,7 +29,12 @@ REPORTS: Final = "reports"
 
 
 def assemble(
-    config: Mapping[str, Any], splits: Path, dataset: Path, two_tower: Path, index: Path, ranker: Path, content: Path
+    config: Mapping[str, Any],
+    splits: Path,
+    two_tower: Path,
+    index: Path,
+    ranker: Path,
+    content: Path,
 ) -> None:
     """Write everything an answer needs into ``content``: models, index, items, users, fallbacks, holdout.
 
@@ -96,7 +101,9 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _write_popular(interactions: pa.Table, targets: set[str], content: Path) -> None:
-    wanted = interactions.filter(pc.is_in(interactions[columns.EVENT], pa.array(sorted(targets), pa.string())))
+    wanted = interactions.filter(
+        pc.is_in(interactions[columns.EVENT], pa.array(sorted(targets), pa.string()))
+    )
     counts = wanted.group_by(columns.ITEM).aggregate([(columns.USER, "count")])
     counts = counts.rename_columns([columns.ITEM, "count"])
     counts = counts.sort_by([("count", "descending"), (columns.ITEM, "ascending")])
@@ -107,7 +114,9 @@ def _write_popular(interactions: pa.Table, targets: set[str], content: Path) -> 
     fallback.write(content, counts[columns.ITEM].to_pylist(), shares.tolist())
 
 
-def _write_holdout(split: Split, interactions: pa.Table, user_table: pa.Table, splits: Path, out: Path) -> None:
+def _write_holdout(
+    split: Split, interactions: pa.Table, user_table: pa.Table, splits: Path, out: Path
+) -> None:
     """The frozen test slice, with what its users did and their features."""
     out.mkdir(parents=True)
     shutil.copy2(splits / columns.TEST_FILE, out / columns.TEST_FILE)

@@ -71,16 +71,19 @@ def evaluate(
     )
     out.mkdir(parents=True, exist_ok=True)
     evaluation.save(out)
-    facts = {
+    facts: dict[str, Any] = {
         "first_release": opened is None,
         "challenger": {
-            "content": content_hash(content), **{name: split.record[name] for name in ("train_end", "valid_end", "watermark")},
+            "content": content_hash(content),
+            **{name: split.record[name] for name in ("train_end", "valid_end", "watermark")},
         },
         "champion": opened.facts if opened else None,
         "attributes": dataset_config.sensitive_attributes,
         "index": measured_index(challenger, two_tower / columns.PARITY_FILE, content / INDEX),
         "parity": {
-            "retrieval": parity_gap(content / QUERY_TOWER, "serving_default", two_tower / columns.PARITY_FILE),
+            "retrieval": parity_gap(
+                content / QUERY_TOWER, "serving_default", two_tower / columns.PARITY_FILE
+            ),
             "ranking": parity_gap(content / RANKER, "score", ranker / columns.PARITY_FILE),
         },
     }

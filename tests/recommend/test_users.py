@@ -69,7 +69,12 @@ def test_users_are_found_across_row_groups_and_without_interactions(store: users
     assert cy is not None
     assert dee is not None
     assert asa is not None
-    assert (cy.history, cy.features, dee.features, asa.features) == ((), {"age": 30.0}, {"age": 41.0}, {"age": None})
+    assert (cy.history, cy.features, dee.features, asa.features) == (
+        (),
+        {"age": 30.0},
+        {"age": 41.0},
+        {"age": None},
+    )
 
 
 @pytest.mark.parametrize("user", ["", "alice", "bob ", "zzz", "å"])

@@ -192,7 +192,7 @@ def stacked_shares(title: str, rows: Mapping[str, Sequence[float]], parts: Seque
                 label=part, edgecolor="none",
             )  # fmt: skip
             for place, start, width in zip(places, left, widths, strict=True):
-                if width >= 0.085:
+                if width >= 0.065:
                     text = SURFACE if shades[n] > 0.6 else INK
                     axes.text(
                         start + width / 2, place, f"{width:.0%}", ha="center", va="center", fontsize=7.5,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: Numbers of an epoch's record that are no learning curve.
 _NOT_CURVES: Final = frozenset({"epoch", "seconds", "learning_rate", "steps", "examples"})
 _MICRO: Final = 1e6
+_HEADINGS: Final = {"auc": "AUC", "f1": "F1"}
 
 
 def learning(inputs: "ReportInputs") -> list[dict[str, Any]]:
@@ -84,7 +85,7 @@ def ranker(inputs: "ReportInputs") -> dict[str, Any] | None:
         "confusions": [
             {"name": name, "cells": cells} for name, m in events.items() if (cells := _confusion(m))
         ],
-        "columns": [c.replace("_", " ") for c in used],
+        "columns": [_HEADINGS.get(c, c.replace("_", " ").capitalize()) for c in used],
         "rows": [(name, [_shown(_number(m, c)) for c in used]) for name, m in events.items()],
         "facts": [
             (label, _shown(found))

@@ -120,14 +120,23 @@ def _sentence(record: EvaluationRecord) -> str:
     for name in (CHAMPION, POPULARITY):
         difference = record.overall.differences.get(name)
         if difference is not None and difference.relative is not None:
-            way = "above" if difference.relative >= 0 else "below"
-            text += f", {_times(difference.relative)} {way} {_ranker(name)}"
+            text += f", {_compared(difference.relative)} {_article(name)}"
     return text + "."
 
 
-def _times(relative: float) -> str:
-    size = abs(relative)
-    return f"{1 + size:.1f} times" if relative >= 1 else f"{size:.1%}"
+def _compared(relative: float) -> str:
+    """How a value stands to another, to be followed by the other's name.
+
+    >>> _compared(0.053), _compared(-0.2), _compared(1.3)
+    ('5.3% above', '20.0% below', '2.3 times that of')
+    """
+    if relative >= 1:
+        return f"{1 + relative:.1f} times that of"
+    return f"{abs(relative):.1%} {'above' if relative >= 0 else 'below'}"
+
+
+def _article(name: str) -> str:
+    return f"the {name}" if name == CHAMPION else _ranker(name)
 
 
 def _tiles(record: EvaluationRecord) -> list[dict[str, str]]:
@@ -186,47 +195,65 @@ def metrics(inputs: "ReportInputs") -> dict[str, Any] | None:
     }
 
 
+@dataclass(frozen=True)
+class SliceRow:
+    """One slice: the challenger's level, and its difference from the reference where there is one."""
+
+    name: str
+    users: str
+    level: Bar
+    difference: Bar | None
+    relative: str
+    emphasis: bool
+
+
 def slices(inputs: "ReportInputs") -> dict[str, Any] | None:
-    """Each slice: the challenger's level, and its difference from the champion or popularity."""
+    """Each slice, in groups by attribute: the challenger's level beside its difference."""
     if inputs.evaluation is None:
         return None
     record = inputs.evaluation.record
     reference = CHAMPION if CHAMPION in record.rankers else POPULARITY
     measured = [s for s in record.slices if s.users]
-    levels = [(s, s.metrics[record.challenger][record.metric]) for s in measured]
-    low, high = _span((v for _, e in levels for v in (e.low, e.value, e.high)), floor=0.0)
-    forest = [
-        (
-            s,
-            Row(
-                "All targets" if s.name == ALL else s.name,
-                s.label,
-                _bar(e.value, e.low, e.high, low, high, "accent"),
-                s.name == ALL,
-            ),
+    levels = {s.name: s.metrics[record.challenger][record.metric] for s in measured}
+    against = {s.name: s.differences[reference] for s in measured if reference in s.differences}
+    level_span = _span((v for e in levels.values() for v in (e.low, e.value, e.high)), floor=0.0)
+    span = _span((v for d in against.values() for v in (d.low, d.value, d.high, 0.0)), floor=None)
+    groups: dict[str, list[SliceRow]] = {}
+    for part in measured:
+        level, difference = levels[part.name], against.get(part.name)
+        standard = part.name == part.attribute
+        groups.setdefault("" if standard else part.attribute, []).append(
+            SliceRow(
+                name=part.name.capitalize() + (f": {part.label}" if part.name != ALL else " targets")
+                if standard
+                else part.label,
+                users=f"{part.users:,}",
+                level=_bar(level.value, level.low, level.high, *level_span, "accent"),
+                difference=None if difference is None else _difference_bar(difference, span),
+                relative=""
+                if difference is None or difference.relative is None
+                else f"{difference.relative:+.1%}",
+                emphasis=part.name == ALL,
+            )
         )
-        for s, e in levels
-    ]
-    against = [(s.name if s.name != ALL else "All targets", s.differences.get(reference)) for s in measured]
     return {
         "metric": _label(record.metric),
-        "reference": _ranker(reference),
-        "levels": Forest(_label(record.metric), [r for _, r in forest], _number(low), _number(high)),
-        "differences": _difference_forest("", [(n, d) for n, d in against if d is not None]),
+        "reference": _article(reference),
+        "compared": bool(against),
+        "groups": list(groups.items()),
+        "scales": ([_number(v) for v in level_span], [_number(v) for v in span]),
+        "empty": [s.name for s in record.slices if not s.users],
         "rows": [
             {
-                "name": s.name if s.name != ALL else "All targets",
-                "label": s.label if s.label not in s.name else "",
+                "name": s.name,
                 "users": f"{s.users:,}",
                 "targets": f"{s.targets:,}",
                 "values": [
                     (f"{s.metrics[r][record.metric].value:.4f}", _interval(s.metrics[r][record.metric]))
                     for r in record.rankers
-                ]
-                if s.users
-                else [("–", "no targets")] * len(record.rankers),
+                ],
             }
-            for s in record.slices
+            for s in measured
         ],
         "columns": [_ranker(r) for r in record.rankers],
     }
@@ -293,21 +320,26 @@ def _metric_forest(record: EvaluationRecord, metric: str) -> Forest:
 def _difference_forest(title: str, differences: Sequence[tuple[str, Difference]]) -> Forest | None:
     if not differences:
         return None
-    low, high = _span((v for _, d in differences for v in (d.low, d.value, d.high, 0.0)), floor=None)
-    rows = []
-    for name, d in differences:
-        tone = "plain"
-        if d.low is not None and d.high is not None:
-            tone = "good" if d.low > 0 else "bad" if d.high < 0 else "plain"
-        relative = f"{d.relative:+.1%}" if d.relative is not None else ""
-        rows.append(Row(name, relative, _bar(d.value, d.low, d.high, low, high, tone, signed=True), False))
-    return Forest(title, rows, _number(low), _number(high))
+    span = _span((v for _, d in differences for v in (d.low, d.value, d.high, 0.0)), floor=None)
+    rows = [
+        Row(name, f"{d.relative:+.1%}" if d.relative is not None else "", _difference_bar(d, span), False)
+        for name, d in differences
+    ]
+    return Forest(title, rows, _number(span[0]), _number(span[1]))
+
+
+def _difference_bar(d: Difference, span: tuple[float, float]) -> Bar:
+    tone = "plain"
+    if d.low is not None and d.high is not None:
+        tone = "good" if d.low > 0 else "bad" if d.high < 0 else "plain"
+    return _bar(d.value, d.low, d.high, *span, tone, signed=True)
 
 
 def _span(values: Iterable[float | None], floor: float | None) -> tuple[float, float]:
     known = [v for v in values if v is not None]
-    low = min(known) if floor is None else floor
-    high = max(known)
+    if not known:
+        return -1.0, 1.0
+    low, high = (min(known) if floor is None else floor), max(known)
     pad = 0.04 * (high - low) or 0.01
     return (low if floor is not None else low - pad), high + pad
 

@@ -25,7 +25,11 @@ def test_categories_are_coded_in_order_after_missing_and_unknown() -> None:
 def test_lists_are_padded_and_cut_to_the_longest_that_was_fitted() -> None:
     encoder = fit(FeatureKind.CATEGORICAL_LIST, [["a"], ["b", "a", "c"], None, []])
     assert encoder.width == 3
-    assert encoder.encode([["c", "z"], None, ["a", "b", "c", "a"]]).tolist() == [[4, 1, 0], [0, 0, 0], [2, 3, 4]]
+    assert encoder.encode([["c", "z"], None, ["a", "b", "c", "a"]]).tolist() == [
+        [4, 1, 0],
+        [0, 0, 0],
+        [2, 3, 4],
+    ]
 
 
 def test_text_keeps_words_seen_twice_in_lower_case() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -35,14 +35,12 @@ def recommend(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Recommend items to a user, or to a history, from a sealed release."""
-    from datetime import UTC
-
-    from slate.recommend.open import open_release
-
     if user is None and history is None:
         raise ConfigError(
             "recommend: neither a user nor --history is given; name one, for example: slate recommend 42"
         )
+    from slate.recommend.open import open_release
+
     recommender = open_release(release, store=store)
     slate = recommender.recommend(
         user,

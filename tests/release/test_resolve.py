@@ -1,0 +1,93 @@
+"""From what a person names to one release, in both kinds of store."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slate.errors import NotFoundError, ReleaseError
+from slate.release.channels import move_channel
+from slate.release.publish import list_releases, publish
+from slate.release.resolve import open_verified, resolve
+from slate.release.rollouts import active_rollouts
+from slate.storage import open_store
+
+
+def test_every_form_finds_its_release(store_uri: str, make_release: Any, tmp_path: Path) -> None:
+    store = open_store(store_uri)
+    (first_folder, first), (second_folder, second) = make_release(), make_release()
+    for folder in (second_folder, first_folder):
+        publish(store, folder)
+    move_channel(store, "stable", first.release_id, "", "x")
+    move_channel(store, "shadow", second.release_id, "", "x")
+    a, b = first.release_id, second.release_id
+    assert list_releases(store) == [a, b]
+    assert resolve("stable", store)[0::3] == (a, "stable")
+    assert resolve("shadow", store).release_id == b
+    assert resolve(b, store).release_id == b
+    assert resolve(b[:14], store).release_id == b
+    assert resolve(store_uri)[0::3] == (a, "stable")
+    assert resolve(f"{store_uri}/releases/{b}").release_id == b
+    assert resolve(str(second_folder)).directory == second_folder
+    with pytest.raises(ReleaseError, match="fits 2 releases"):
+        resolve("20261121T", store)
+    for absent in ("candidate", "2099", a[:-12] + "0" * 12):
+        with pytest.raises(NotFoundError):
+            resolve(absent, store)
+    opened = open_verified(store_uri, cache_dir=tmp_path / "cache")
+    assert (opened.manifest, opened.channel) == (first, "stable")
+    assert (opened.path / "fallback.json").is_file()
+    assert open_verified(str(second_folder)).manifest == second
+
+
+def test_what_means_nothing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no store is given"):
+        resolve("stable")
+    with pytest.raises(NotFoundError, match="neither a sealed release"):
+        resolve(str(tmp_path))
+    with pytest.raises(NotFoundError, match="name a channel"):
+        resolve("no/such/folder", open_store(tmp_path))
+
+
+def test_publishing_again_is_harmless_and_conflicts_are_not(store_uri: str, make_release: Any) -> None:
+    store = open_store(store_uri)
+    folder, manifest = make_release()
+    seen: list[str] = []
+    assert publish(store, folder, on_file=lambda f: seen.append(f.path)) == manifest.release_id
+    assert seen == [f.path for f in manifest.files]
+    assert publish(store, folder) == manifest.release_id
+    key = f"releases/{manifest.release_id}/manifest.json"
+    store.delete(key)
+    store.write_new(key, b"{}")
+    with pytest.raises(ReleaseError, match="differs from the manifest"):
+        publish(store, folder)
+
+
+def test_a_spoilt_leftover_is_replaced_and_a_foreign_one_refused(store_uri: str, make_release: Any) -> None:
+    store = open_store(store_uri)
+    folder, manifest = make_release()
+    prefix = f"releases/{manifest.release_id}"
+    store.write_new(f"{prefix}/fallback.json", (folder / "fallback.json").read_bytes()[::-1])
+    store.write_new(f"{prefix}/foreign", b"")
+    with pytest.raises(ReleaseError, match="'foreign' is foreign"):
+        publish(store, folder)
+    assert list_releases(store) == []
+    store.delete(f"{prefix}/foreign")
+    publish(store, folder)
+    assert store.read(f"{prefix}/fallback.json") == (folder / "fallback.json").read_bytes()
+
+
+def test_rollouts_count_until_they_end(store_uri: str) -> None:
+    store = open_store(store_uri)
+    assert active_rollouts(store) == []
+    for name, state in {
+        "r1": b'{"status": "promoted"}',
+        "r2": b'{"status": "canary"}',
+        "r3": b'{"status": "aborted"}',
+        "r4": b"{",
+        "r5": b"[]",
+        "r6": b'{"status": "inconclusive"}',
+    }.items():
+        store.write_new(f"rollouts/{name}/state.json", state)
+        store.write_new(f"rollouts/{name}/verdicts/1.json", b"{}")
+    assert active_rollouts(store) == ["r2", "r4", "r5"]

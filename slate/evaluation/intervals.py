@@ -7,6 +7,7 @@ comes from the empirical influence values, which for a mean are ``x - mean`` and
 ``(x - ratio * y) / mean(y)``. Two-sided intervals hold 95%, one-sided bounds hold 95% on their side.
 """
 
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Annotated, Final, NamedTuple
@@ -167,8 +168,8 @@ def detectable_loss(differences: Floats, power: float = POWER, confidence: float
     >>> round(detectable_loss(np.array([0.0, 2.0] * 50)), 4)  # sd 1.00504, se 0.100504
     0.2499
     """
-    error = float(np.std(differences, ddof=1)) / len(differences) ** 0.5
-    return float(_NORMAL.inv_cdf(confidence) + _NORMAL.inv_cdf(power)) * error
+    error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
+    return (_NORMAL.inv_cdf(confidence) + _NORMAL.inv_cdf(power)) * error
 
 
 def _checked(name: str, values: Floats) -> Floats:

@@ -40,18 +40,18 @@ def _targets(rows: Sequence[tuple[str, int, Sequence[int]]]) -> Targets:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def history() -> Callable[..., History]:
     return _history
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def user_log() -> Callable[..., UserLog]:
     """A log from user id to item rows, oldest first."""
     return _log
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_targets() -> Callable[..., Targets]:
     """Targets from (user id, item row, item rows before), a second apart."""
     return _targets

@@ -232,7 +232,13 @@ class IndexConfig(Section):
 
 
 class RankingConfig(Section):
-    """The ranking model and its training."""
+    """The ranking model and its training.
+
+    ``negatives`` are drawn for each positive, ``uniform_negatives`` of them from the whole catalogue and
+    the rest from the ``candidates`` that retrieval finds. At most ``max_queries`` requests are used.
+    ``learning_rate`` is 0.001 unless given, 0.02 for logistic regression. ``weighted_by_value`` weights
+    positives by their value, so that probabilities count value instead of interactions.
+    """
 
     model: Literal["multitask", "logistic"] = "multitask"
     weighted_by_value: bool = False
@@ -240,10 +246,13 @@ class RankingConfig(Section):
     dim: int = Field(default=32, ge=2)
     hidden: tuple[int, ...] = (128, 64)
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    negatives: int = Field(default=8, ge=1)
+    id_dropout: float = Field(default=0.1, ge=0, lt=1)
+    negatives: int = Field(default=8, ge=2)
+    uniform_negatives: float = Field(default=0.25, gt=0, lt=1)
     candidates: int = Field(default=200, ge=1)
+    max_queries: int = Field(default=20_000, ge=1)
     batch_size: int = Field(default=1024, ge=1)
-    learning_rate: float = Field(default=0.001, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0)
     epochs: int = Field(default=20, ge=1)
     patience: int = Field(default=3, ge=1)
     seed: int = 1

@@ -183,9 +183,14 @@ class Examples:
             name: tf.TensorSpec(array.shape, array.dtype)
             for name, array in self._fill(_Pending(shape)).items()
         }
-        return tf.data.Dataset.from_generator(
+        stream = tf.data.Dataset.from_generator(
             lambda: self.batches(shape, stride, seed), output_signature=signature
         ).prefetch(4)
+        options = tf.data.Options()
+        options.deterministic = True
+        # Autotuning has nothing to tune here, and its thread holds up a finished epoch for seconds.
+        options.autotune.enabled = False
+        return stream.with_options(options)
 
 
 class _Pending:

@@ -27,6 +27,11 @@ def keep_mask(shape: tf.Tensor, rate: float, seed: tf.Tensor, place: int) -> tf.
     return tf.random.stateless_uniform(shape, seed + tf.constant([place, 0])) >= rate
 
 
+def small_normal() -> Any:
+    """A fresh initialiser for embeddings; one that is shared would give equal tables."""
+    return tf.keras.initializers.RandomNormal(stddev=0.02)
+
+
 class LayerNorm(tf.keras.layers.Layer):
     """Layer normalisation over the last axis (Ba et al., 2016), in operations that XLA fuses."""
 
@@ -58,7 +63,7 @@ class FeatureEmbedding(tf.keras.layers.Layer):
                 self._tables[encoder.name] = self.add_weight(
                     name=f"table_{encoder.name}",
                     shape=[encoder.size, dim],
-                    initializer=tf.keras.initializers.RandomNormal(stddev=0.02),
+                    initializer=small_normal(),
                 )
             else:
                 self._tables[encoder.name] = self.add_weight(

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from slate.data.features import EncodedArray, FeatureEncoder
-from slate.retrieval.layers import FeatureEmbedding, LayerNorm, drop, keep_mask
+from slate.retrieval.layers import FeatureEmbedding, LayerNorm, drop, keep_mask, small_normal
 
 _ID_DROPOUT, _INPUT_DROPOUT, _HEAD_DROPOUT, _FIRST_BLOCK = 0, 1, 2, 3
 _MASKED = -1e9
@@ -42,7 +42,7 @@ class CandidateTower(tf.keras.layers.Layer):
         self.ids = self.add_weight(
             name="ids",
             shape=[int(self._id_codes.max(initial=0)) + 1, dim],
-            initializer=tf.keras.initializers.RandomNormal(stddev=0.02),
+            initializer=small_normal(),
         )
 
     @property
@@ -157,9 +157,8 @@ class QueryTower(tf.keras.layers.Layer):
         self._head_hidden = tf.keras.layers.Dense(dim, activation="relu", name="head_hidden")
         self._head = tf.keras.layers.Dense(dim, name="head")
         self._input_norm = LayerNorm()
-        normal = tf.keras.initializers.RandomNormal(stddev=0.02)
-        self._event_table = self.add_weight(name="events", shape=[events + 1, dim], initializer=normal)
-        self._start = self.add_weight(name="start", shape=[dim], initializer=normal)
+        self._event_table = self.add_weight(name="events", shape=[events + 1, dim], initializer=small_normal())
+        self._start = self.add_weight(name="start", shape=[dim], initializer=small_normal())
 
     def states(
         self,

@@ -1,6 +1,7 @@
 """``slate run``: the training pipeline on this machine."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -49,7 +50,8 @@ def run(
     """
     chosen = chosen_config(config, overrides)
     place = store_uri(store, chosen)
-    console = Console(stderr=as_json)
+    # Bound to today's stream: kfp's own talk is redirected while the pipeline runs.
+    console = Console(file=sys.stderr if as_json else sys.stdout)
 
     from pipelines.compile import load
     from pipelines.fingerprint import code_fingerprint

@@ -60,6 +60,10 @@ def submit(
     token_env: TokenEnv = None,
     rollout: Rollout = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every step, reuse none.")] = False,
+    data_fingerprint: Annotated[
+        str | None,
+        typer.Option(help="What identifies the data, where only the cluster can read its files."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Upload the pipeline, or a new version of it, and start a run on a cluster."""
@@ -75,7 +79,7 @@ def submit(
         chosen,
         store=place,
         champion=champion_of(place),
-        data_fingerprint=source_fingerprint(chosen.dataset, download_cache()),
+        data_fingerprint=data_fingerprint or source_fingerprint(chosen.dataset, download_cache()),
         code_fingerprint=code_fingerprint(),
         run_id=run_id,
         checkpoints=checkpoints,
@@ -148,22 +152,16 @@ def schedule(
 
 
 def remote_store(option: str | None, config: SlateConfig) -> str:
-    """The store's address, if a cluster can reach it and the data.
+    """The store's address, if a cluster can reach it.
 
     Raises:
-        ConfigError: the store or a table is a directory or file of this machine.
+        ConfigError: it is a directory of this machine.
     """
     place = store_uri(option, config)
     if "://" not in place:
         raise ConfigError(
             f"store {place}: a cluster cannot see this directory; use --store gs://bucket/prefix"
         )
-    if config.dataset.source is None:
-        for table in (config.dataset.interactions, config.dataset.items, config.dataset.users):
-            paths = [] if table is None else [table.path] if isinstance(table.path, str) else table.path
-            for path in paths:
-                if "://" not in path:
-                    raise ConfigError(f"dataset {path}: a cluster cannot see this file; use gs://bucket/...")
     return place
 
 

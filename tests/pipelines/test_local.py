@@ -1,4 +1,4 @@
-"""The runner, over the real training pipeline with stand-in steps (see conftest.py)."""
+"""The runner, over the real training pipeline with stand-in steps (see standin.py)."""
 
 import json
 import os
@@ -16,6 +16,7 @@ from pipelines.local import run_pipeline, step_names
 from pipelines.results import Outcome, RunResult, StepEvent
 from pipelines.training import training
 from slate.errors import ConflictError, DataError
+from tests.pipelines.standin import Standin, alive
 
 SECTIONS = ("dataset", "split", "retrieval", "index", "ranking", "evaluation", "gate", "recommend", "rollout")
 STEPS = (
@@ -35,7 +36,7 @@ BEFORE_EVALUATION = list(STEPS[:6])
 
 
 @pytest.fixture
-def run(tmp_path: Path, standin: Any) -> Callable[..., RunResult]:
+def run(tmp_path: Path, standin: Standin) -> Callable[..., RunResult]:
     """Run the training pipeline in one work folder."""
 
     def go(
@@ -81,7 +82,7 @@ def test_the_steps_are_those_of_the_design_in_order() -> None:
 
 
 def test_a_run_hands_over_artefacts_metrics_logs_report_and_release(
-    run: Callable[..., RunResult], standin: Any, tmp_path: Path
+    run: Callable[..., RunResult], standin: Standin, tmp_path: Path
 ) -> None:
     events: list[StepEvent] = []
     result = run("one", events=events)
@@ -110,7 +111,7 @@ def test_a_run_hands_over_artefacts_metrics_logs_report_and_release(
 
 
 def test_every_section_reaches_its_step_with_the_names_the_library_takes(
-    run: Callable[..., RunResult], standin: Any
+    run: Callable[..., RunResult], standin: Standin
 ) -> None:
     run("one", rollout_requested=True)
     said = {call["step"]: call["arguments"] for call in standin.calls()}
@@ -130,7 +131,7 @@ def test_every_section_reaches_its_step_with_the_names_the_library_takes(
     assert "'r-1'" in said["start_rollout"]
 
 
-def test_a_second_run_reuses_all_that_can_be_reused(run: Callable[..., RunResult], standin: Any) -> None:
+def test_a_second_run_reuses_all_that_can_be_reused(run: Callable[..., RunResult], standin: Standin) -> None:
     first = run("one")
     assert standin.ran
     result = run("two")
@@ -153,7 +154,7 @@ def test_a_second_run_reuses_all_that_can_be_reused(run: Callable[..., RunResult
     ],
 )
 def test_what_changed_runs_again_and_no_more(
-    run: Callable[..., RunResult], standin: Any, changed: dict[str, Any], again: list[str]
+    run: Callable[..., RunResult], standin: Standin, changed: dict[str, Any], again: list[str]
 ) -> None:
     run("one")
     assert standin.ran
@@ -161,7 +162,7 @@ def test_what_changed_runs_again_and_no_more(
     assert standin.ran == [*again, "gate", "push_release"]
 
 
-def test_without_caching_every_step_runs(run: Callable[..., RunResult], standin: Any) -> None:
+def test_without_caching_every_step_runs(run: Callable[..., RunResult], standin: Standin) -> None:
     run("one")
     assert standin.ran
     run("two", caching=False)
@@ -178,7 +179,7 @@ def test_without_caching_every_step_runs(run: Callable[..., RunResult], standin:
     ],
 )
 def test_only_a_passed_gate_pushes_and_only_a_request_starts_a_rollout(
-    run: Callable[..., RunResult], standin: Any, verdict: str, asked: bool, ran: list[str]
+    run: Callable[..., RunResult], standin: Standin, verdict: str, asked: bool, ran: list[str]
 ) -> None:
     standin.behave(gate={"returns": verdict})
     result = run("one", rollout_requested=asked)
@@ -187,7 +188,7 @@ def test_only_a_passed_gate_pushes_and_only_a_request_starts_a_rollout(
 
 
 def test_a_failed_step_says_why_stops_what_needs_it_and_is_recorded(
-    run: Callable[..., RunResult], standin: Any, tmp_path: Path
+    run: Callable[..., RunResult], standin: Standin, tmp_path: Path
 ) -> None:
     standin.behave(validate={"raise": "DataError"})
     result = run("one")
@@ -209,7 +210,7 @@ def test_a_failed_step_says_why_stops_what_needs_it_and_is_recorded(
     assert standin.ran == list(STEPS[1:9]), "what was finished before the failure is reused"
 
 
-def test_a_passing_trouble_is_tried_again(run: Callable[..., RunResult], standin: Any) -> None:
+def test_a_passing_trouble_is_tried_again(run: Callable[..., RunResult], standin: Standin) -> None:
     standin.behave(ingest={"once": "StorageError"})
     result = run("one")
     assert result.status == "succeeded"
@@ -220,7 +221,7 @@ def test_a_passing_trouble_is_tried_again(run: Callable[..., RunResult], standin
     assert log.read_text().count("--- attempt") == 2
 
 
-def test_a_killed_process_is_named_as_such(run: Callable[..., RunResult], standin: Any) -> None:
+def test_a_killed_process_is_named_as_such(run: Callable[..., RunResult], standin: Standin) -> None:
     standin.behave(split={"die": int(signal.SIGKILL)})
     result = run("one")
     assert result.failure is not None
@@ -259,44 +260,38 @@ def test_leavings_of_dead_steps_go_and_finished_ones_stay(
 
 
 _CHILD = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from pipelines.local import run_pipeline
 from pipelines.training import training
+os.environ["PYTHONPATH"] = os.environ["STANDIN_PATH"]
 given = json.loads(sys.argv[1])
 run_pipeline(training, given, run_id=given["run_id"], workdir=Path(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 1)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, -2)])
 def test_killed_in_the_middle_of_a_step_the_next_run_goes_on_from_the_finished_ones(
     run: Callable[..., RunResult],
-    standin: Any,
-    is_alive: Callable[[int], bool],
+    standin: Standin,
     tmp_path: Path,
     sent: signal.Signals,
     code: int,
 ) -> None:
     standin.behave(train_two_tower={"sleep": 60})
-    command = [sys.executable, "-c", _CHILD, json.dumps(parameters(tmp_path, "one")), str(tmp_path / "work")]
     # The stand-in is for the steps; the runner itself is the real one.
-    environment = {**os.environ, "PYTHONPATH": ""}
-    launcher = (
-        "import os, sys; os.environ['PYTHONPATH'] = os.environ['STANDIN_PATH']; sys.argv[:] = sys.argv[1:];"
-        "exec(sys.argv[0])"
-    )
-    command = [sys.executable, "-c", launcher, _CHILD, *command[3:]]
-    environment["STANDIN_PATH"] = os.environ["PYTHONPATH"]
+    environment = {**os.environ, "PYTHONPATH": "", "STANDIN_PATH": os.environ["PYTHONPATH"]}
+    command = [sys.executable, "-c", _CHILD, json.dumps(parameters(tmp_path, "one")), str(tmp_path / "work")]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as runner:
         pid = _wait_for(standin, "train_two_tower")
         runner.send_signal(sent)
         _, trouble = runner.communicate(timeout=30)
-    assert runner.returncode == code or (sent is signal.SIGINT and runner.returncode == -signal.SIGINT)
+    assert runner.returncode == code
     assert sent is signal.SIGKILL or b"KeyboardInterrupt" in trouble
     deadline = time.monotonic() + 5
-    while is_alive(pid) and time.monotonic() < deadline:
+    while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not is_alive(pid), "the step's process outlived its run"
+    assert not alive(pid), "the step's process outlived its run"
 
     assert standin.ran == ["ingest", "validate", "split", "train_two_tower"]
     standin.behave()
@@ -305,7 +300,7 @@ def test_killed_in_the_middle_of_a_step_the_next_run_goes_on_from_the_finished_o
     assert standin.ran == list(STEPS[3:9])
 
 
-def _wait_for(standin: Any, step: str) -> int:
+def _wait_for(standin: Standin, step: str) -> int:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         for call in standin.calls():

@@ -11,6 +11,7 @@ import numpy as np
 from slate import columns
 from slate.config import DatasetConfig, EvaluationConfig, GateConfig, parse_section
 from slate.data.holdout import Split
+from slate.errors import ModelError
 from slate.evaluation.compare import compare
 from slate.evaluation.gate import GateInputs, decide
 from slate.evaluation.holdout import Holdout
@@ -52,13 +53,14 @@ def evaluate(
     Returns:
         headline metrics.
     """
+    split = Split.open(splits)
+    _check_same_split(split, {"two_tower": two_tower, "ranker": ranker})
     content = candidate / CONTENT
     assemble(config, splits, two_tower, index, ranker, content)
     challenger = Recommender(content, config, UNSEALED)
     holdout = Holdout.open(content / HOLDOUT)
     dataset_config = parse_section(DatasetConfig, config["dataset"])
     evaluation_config = parse_section(EvaluationConfig, config["evaluation"])
-    split = Split.open(splits)
     opened = open_champion(store, champion)
     evaluation = compare(
         challenger,
@@ -107,6 +109,17 @@ def evaluate(
     draft = _draft(config, challenger, evaluation, split, dataset, champion, facts["index"])
     (candidate / DRAFT).write_text(json.dumps(draft, indent=1, ensure_ascii=False), encoding="utf-8")
     return _headline(evaluation)
+
+
+def _check_same_split(split: Split, models: Mapping[str, Path]) -> None:
+    """Refuse to measure a model on a holdout that its own training may have seen."""
+    for name, folder in models.items():
+        record = json.loads((folder / columns.TRAINING_FILE).read_text(encoding="utf-8"))
+        if record.get("split_fingerprint") != split.fingerprint:
+            raise ModelError(
+                f"{name} {folder}: was trained on another split ({record.get('split_fingerprint')}) than "
+                f"{split.directory} ({split.fingerprint}); train it again on this one"
+            )
 
 
 def gate_inputs(evaluation: str, facts: str) -> GateInputs:

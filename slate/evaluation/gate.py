@@ -320,12 +320,14 @@ def _slice(part: Mapping[str, object], reference: str, judged: int, config: Gate
     )
     if difference.value < threshold:
         detail += f"; a loss beyond {config.slice_margin:.0%}" + (
-            ", but within what chance makes" if passed else f", and its upper bound is {upper:+.4f}"
+            ", but within what chance makes"
+            if passed
+            else f", and its bound over {judged} slices is {upper:+.4f}"
         )
     return Check(
         name=f"slice {name}",
         value=difference.value,
-        interval=(difference.lower, upper),
+        interval=(difference.lower, difference.upper),
         threshold=threshold,
         passed=passed,
         detail=detail + ".",

@@ -435,6 +435,24 @@ def test_deleting_several_things_never_makes_a_pass(data):
         assert _decide(raw).status == "refused"
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | st.sampled_from(["", "all", "temporal"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["slices", "name", "users", "content", "recall"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.fixed_dictionaries({field.name: JSON for field in dataclasses.fields(GateInputs)}))
+def test_whatever_is_given_the_gate_answers_and_never_passes(raw):
+    assert _decide(raw).status != "passed"
+
+
 def _measured(make_targets, shares):
     """Rankers that name the target first for a share of 120 users, measured on two slices by gender."""
     rng = np.random.default_rng(5)

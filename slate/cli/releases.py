@@ -48,22 +48,17 @@ def list_(store: StoreOption = ".slate", as_json: JsonOption = False) -> None:
         return
     console = Console()
     if rows:
-        table = Table("release", "channels", "verdict", "trained to", "parent", "size")
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        table.add_column("release", no_wrap=True)
+        for header in ("channels", "verdict", "trained to", "size"):
+            table.add_column(header)
         for row in rows:
-            channels = " ".join(row["channels"])
-            table.add_row(
-                *(
-                    escape(str(cell))
-                    for cell in (
-                        row["release_id"],
-                        channels,
-                        row.get("problem") or row["verdict"],
-                        row.get("train_end") or "",
-                        row.get("parent") or "",
-                        size_text(row["bytes"]) if "bytes" in row else "",
-                    )
-                )
-            )
+            cells = [row["release_id"], " ".join(row["channels"])]
+            if "problem" in row:
+                cells += ["unsound, see verify", "", ""]
+            else:
+                cells += [row["verdict"], row["train_end"][:10], size_text(row["bytes"])]
+            table.add_row(*(escape(cell) for cell in cells))
         console.print(table)
     else:
         console.print(f"no releases in {escape(opened.uri)}; 'slate run' makes the first", soft_wrap=True)

@@ -19,7 +19,7 @@ from google.auth import exceptions as auth
 from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
-from requests import exceptions as transport  # type: ignore[import-untyped]
+from requests import exceptions as transport
 
 from slate.errors import ConfigError, ConflictError, NotFoundError, StorageError
 from slate.storage.base import Entry, ObjectStore, Versioned, check_key

@@ -75,6 +75,15 @@ def test_list(bench: Bench) -> None:
     assert "1 unsealed leftovers" in text
 
 
+def test_list_shows_whole_ids_in_eighty_columns_and_survives_a_bad_manifest(bench: Bench) -> None:
+    spoil(bench, "manifest.json")
+    text = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["list", "--store", bench.uri]).stdout
+    assert bench.old.release_id in text
+    assert bench.new.release_id in text
+    assert "unsound" in text
+    assert "not valid JSON" in bench.json("list")["releases"][1]["problem"]
+
+
 def test_list_of_an_empty_store(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["list", "--store", str(tmp_path)])
     assert "no releases in" in result.stdout

@@ -1,15 +1,18 @@
 """From what a person names to one release, in both kinds of store."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slate.errors import NotFoundError, ReleaseError
+from slate.errors import NotFoundError, ReleaseError, StorageError
 from slate.release.channels import move_channel
-from slate.release.publish import list_releases, publish
+from slate.release.publish import fetch, list_releases, publish
 from slate.release.resolve import open_verified, resolve
 from slate.release.rollouts import active_rollouts
+from slate.release.verify import verify_directory, verify_in_store
 from slate.storage import open_store
 
 
@@ -75,6 +78,37 @@ def test_a_spoilt_leftover_is_replaced_and_a_foreign_one_refused(store_uri: str,
     store.delete(f"{prefix}/foreign")
     publish(store, folder)
     assert store.read(f"{prefix}/fallback.json") == (folder / "fallback.json").read_bytes()
+
+
+def test_publishers_and_readers_at_once_agree(store_uri: str, make_release: Any, tmp_path: Path) -> None:
+    folder, manifest = make_release({f"part-{n}": bytes([n]) * 1000 for n in range(12)})
+    barrier = threading.Barrier(8)
+
+    def work(_: int) -> Path:
+        store = open_store(store_uri)
+        barrier.wait(30)
+        release_id = publish(store, folder)
+        barrier.wait(30)
+        return fetch(store, release_id, tmp_path / "cache")
+
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(work, range(8)))
+    assert found == {tmp_path / "cache" / manifest.release_id}
+    assert verify_directory(found.pop()) == manifest
+    assert [p.name for p in (tmp_path / "cache").iterdir()] == [manifest.release_id]
+    verify_in_store(open_store(store_uri), manifest.release_id)
+
+
+def test_a_sealed_file_that_went_missing_is_named(store_uri: str, make_release: Any, tmp_path: Path) -> None:
+    store = open_store(store_uri)
+    folder, manifest = make_release()
+    publish(store, folder)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="check that it is writable"):
+        fetch(store, manifest.release_id, tmp_path / "file")
+    store.delete(f"releases/{manifest.release_id}/fallback.json")
+    with pytest.raises(ReleaseError, match=r"'fallback\.json' is missing"):
+        fetch(store, manifest.release_id, tmp_path / "cache")
 
 
 def test_rollouts_count_until_they_end(store_uri: str) -> None:

@@ -10,8 +10,20 @@ from slate import errors
 _HEADER: Final = "Traceback (most recent call last):"
 _RAISED: Final = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)(: (?P<message>.*))?$", re.DOTALL)
 _KEPT: Final = 256 * 1024
-# What another attempt may cure: the world outside, not the data and not the configuration.
-_WORTH_ANOTHER_TRY: Final = (errors.StorageError,)
+# What another attempt may cure: the world outside, not the data, the configuration or the code.
+_PASSING: Final = frozenset(
+    {
+        "StorageError",
+        "ConflictError",
+        "ConnectionError",
+        "ConnectionResetError",
+        "ConnectionRefusedError",
+        "TimeoutError",
+        "URLError",
+        "ServiceUnavailable",
+        "TooManyRequests",
+    }
+)
 
 
 def read_failure(step: str, log: Path, code: int) -> Failure:
@@ -32,15 +44,15 @@ def read_failure(step: str, log: Path, code: int) -> Failure:
     first = next((i for i, line in enumerate(lines) if line and not line[0].isspace()), None)
     raised = _RAISED.match("\n".join(lines[first:]).strip()) if first is not None else None
     if raised is None:
-        return Failure(step, "", _died(code), "", log, 1, certain=False)
+        return Failure(step, "", _died(code), "", log, 1, certain=True)
     name = raised["name"].rpartition(".")[2]
     message = (raised["message"] or "").strip() or name
     known = getattr(errors, name, None) if raised["name"].startswith("slate.") else None
+    certain = name not in _PASSING
     if isinstance(known, type) and issubclass(known, errors.SlateError):
-        certain = not issubclass(known, _WORTH_ANOTHER_TRY)
         return Failure(step, name, message, _HEADER + trace, log, known.exit_code, certain)
     shown = f"{name}: {message}" if name != message else name
-    return Failure(step, name, f"{shown} (unexpected; --debug shows where)", _HEADER + trace, log, 1, False)
+    return Failure(step, name, f"{shown} (unexpected; --debug shows where)", _HEADER + trace, log, 1, certain)
 
 
 def _died(code: int) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,10 @@ from pipelines.results import Failure, Outcome, Output, StepEvent, StepResult
 from slate.errors import ConfigError
 
 _GUARD: Final = Path(__file__).with_name("guard.py")
+# What kfp's executor and TensorFlow's C++ log say of themselves: kept in the log, not shown as progress.
+_MACHINERY: Final = re.compile(
+    r"\[KFP Executor |[IWEF]\d{4} |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |WARNING: All log messages"
+)
 _EXPECTED: Final = {
     "execute_single_task": {"task_name", "task_spec"},
     "run_local_subprocess": {"full_command", "env_vars"},
@@ -129,11 +134,8 @@ class Observer:
                 for line in process.stdout or ():
                     log.write(line)
                     log.flush()
-                    if line.strip():
-                        said = line.rstrip("\n")
-                        self.emit(
-                            StepEvent(self._step, Outcome.RUNNING, self._seconds(), self._attempt, said)
-                        )
+                    if line.strip() and not _MACHINERY.match(line):
+                        self._say(line.rstrip("\n"))
                 return process.wait()
             except BaseException:
                 # The guard sees its input close and kills the whole session.
@@ -141,6 +143,9 @@ class Observer:
                     process.stdin.close()
                 process.wait()
                 raise
+
+    def _say(self, line: str) -> None:
+        self.emit(StepEvent(self._step, Outcome.RUNNING, self._seconds(), self._attempt, line))
 
     def _seconds(self) -> float:
         return time.monotonic() - self._began

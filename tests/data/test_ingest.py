@@ -178,7 +178,7 @@ def test_the_engine_guesses_nothing_about_text(tmp_path: Path) -> None:
     [
         ("interactions", {"path": "click.csv"}, r"interactions\.path: no file at .*; did you mean clicks\.csv"),
         ("interactions", {"columns": {"user_id": "woh"}},
-         r"no column 'woh'; the file has who, .*\.interactions\.columns\.user_id .*'who'"),
+         r"no column 'woh'; the file has who, .*\.columns\.user_id .*'who'"),
         ("interactions", {"separator": ","}, r"set dataset\.interactions\.columns\.user_id"),
         ("items", {"features": {"colour": "categorical"}}, r"set dataset\.items\.features\.colour\.column"),
         ("items", {"format": "parquet"}, r"dataset\.items\.path: .*cannot be read as parquet"),

@@ -188,7 +188,8 @@ def test_leave_last_out_takes_exactly_each_user_s_last_two(tmp_path: Path) -> No
     assert rows("valid") == [("u1", "b", "view"), ("u2", "b", "view")]
     # u3 has too few to lose any; nobody is kept out of training under this protocol.
     assert rows("train") == [
-        ("u1", "a", "view"), ("u2", "a", "view"), ("u2", "b", "buy"), ("u3", "a", "view"), ("u3", "b", "view"),
+        ("u1", "a", "view"), ("u2", "a", "view"), ("u2", "b", "buy"),
+        ("u3", "a", "view"), ("u3", "b", "view"),
     ]  # fmt: skip
     assert made.record["rows"] == {"train": 5, "valid": 2, "test": 2, "unseen_users": 0}
 

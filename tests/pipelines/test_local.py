@@ -144,22 +144,19 @@ def test_a_second_run_reuses_all_that_can_be_reused(run: Callable[..., RunResult
     assert standin.ran == ["evaluate", "gate", "push_release"]
 
 
-@pytest.mark.parametrize(
-    ("changed", "again"),
-    [
-        ({"code_fingerprint": "code-2"}, [*BEFORE_EVALUATION, "evaluate"]),
-        ({"data_fingerprint": "data-2"}, [*BEFORE_EVALUATION, "evaluate"]),
-        ({"index": {"section": "index", "whole": 8}}, ["build_index", "train_ranker", "evaluate"]),
-        ({"gate": {"section": "gate", "whole": 8}}, ["evaluate"]),
-    ],
-)
-def test_what_changed_runs_again_and_no_more(
-    run: Callable[..., RunResult], standin: Standin, changed: dict[str, Any], again: list[str]
-) -> None:
-    run("one")
+def test_what_changed_runs_again_and_no_more(run: Callable[..., RunResult], standin: Standin) -> None:
+    changed: dict[str, Any] = {}
+    run("first")
     assert standin.ran
-    run("two", **changed)
-    assert standin.ran == [*again, "gate", "push_release"]
+    for key, value, again in (
+        ("index", {"section": "index", "whole": 8}, ["build_index", "train_ranker", "evaluate"]),
+        ("gate", {"section": "gate", "whole": 8}, ["evaluate"]),
+        ("data_fingerprint", "data-2", [*BEFORE_EVALUATION, "evaluate"]),
+        ("code_fingerprint", "code-2", [*BEFORE_EVALUATION, "evaluate"]),
+    ):
+        changed[key] = value
+        run(key, **changed)
+        assert standin.ran == [*again, "gate", "push_release"], key
 
 
 def test_without_caching_every_step_runs(run: Callable[..., RunResult], standin: Standin) -> None:
@@ -169,22 +166,24 @@ def test_without_caching_every_step_runs(run: Callable[..., RunResult], standin:
     assert standin.ran == list(STEPS[:9])
 
 
-@pytest.mark.parametrize(
-    ("verdict", "asked", "ran"),
-    [
-        ("refused", True, []),
-        ("unchanged", True, []),
-        ("passed", False, ["push_release"]),
-        ("passed", True, ["push_release", "start_rollout"]),
-    ],
-)
 def test_only_a_passed_gate_pushes_and_only_a_request_starts_a_rollout(
-    run: Callable[..., RunResult], standin: Standin, verdict: str, asked: bool, ran: list[str]
+    run: Callable[..., RunResult], standin: Standin
 ) -> None:
-    standin.behave(gate={"returns": verdict})
-    result = run("one", rollout_requested=asked)
-    assert standin.ran == [*STEPS[:8], *ran]
-    assert (result.status, result.verdict_status) == ("succeeded", verdict)
+    run("first")
+    assert standin.ran
+    for number, (verdict, asked, ran) in enumerate(
+        (
+            ("refused", True, []),
+            ("unchanged", True, []),
+            ("passed", False, ["push_release"]),
+            ("passed", True, ["push_release", "start_rollout"]),
+        )
+    ):
+        standin.behave(gate={"returns": verdict})
+        result = run(f"run-{number}", rollout_requested=asked)
+        assert standin.ran == ["gate", *ran]
+        assert (result.status, result.verdict_status) == ("succeeded", verdict)
+        assert (result.release_id is None) == (verdict != "passed")
 
 
 def test_a_failed_step_says_why_stops_what_needs_it_and_is_recorded(

@@ -117,6 +117,13 @@ class InteractionsTable(Table):
     timestamp_unit: Literal["s", "ms", "us", "ns"] = "s"
 
 
+def _severity(value: object) -> object:
+    return "off" if value is False else value  # YAML reads a bare off as false.
+
+
+CheckSeverity = Annotated[Literal["error", "warning", "off"], BeforeValidator(_severity)]
+
+
 class DatasetConfig(Section):
     """A data set: its tables, events and features. ``source`` names one that Slate can fetch.
 
@@ -130,7 +137,7 @@ class DatasetConfig(Section):
     items: Table | None = None
     users: Table | None = None
     events: dict[str, Event] = Field(default_factory=lambda: {"interaction": Event()})
-    validation: dict[str, Literal["error", "warning", "off"]] = Field(default_factory=dict)
+    validation: dict[str, CheckSeverity] = Field(default_factory=dict)
 
     @property
     def target_events(self) -> tuple[str, ...]:
@@ -194,16 +201,16 @@ class RetrievalConfig(Section):
     dim: int = Field(default=64, ge=2)
     blocks: int = Field(default=2, ge=1)
     heads: int = Field(default=2, ge=1)
-    history: int = Field(default=100, ge=1)
+    history: int = Field(default=50, ge=1)
     stride: float = Field(default=1.0, gt=0, le=1)
-    dropout: float = Field(default=0.2, ge=0, lt=1)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
     id_dropout: float = Field(default=0.05, ge=0, lt=1)
     min_item_count: int = Field(default=1, ge=1)
     loss: Literal["auto", "full", "sampled"] = "auto"
     full_softmax_limit: int = Field(default=20_000, ge=1)
     negatives: int = Field(default=1024, ge=1)
     batch_size: int = Field(default=32, ge=1)
-    slots: float = Field(default=0.4, gt=0, le=1)
+    slots: float = Field(default=0.6, gt=0, le=1)
     learning_rate: float = Field(default=0.003, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     epochs: int = Field(default=24, ge=1)

@@ -133,6 +133,11 @@ def test_a_feature_may_be_just_its_kind() -> None:
     assert features["hour"].column == "h"
 
 
+def test_a_bare_off_in_yaml_switches_a_check_off() -> None:
+    raw = yaml.safe_load("{interactions: {path: x}, validation: {duplicate_interaction: off}}")
+    assert parse_section(DatasetConfig, raw).validation == {"duplicate_interaction": "off"}
+
+
 def test_a_configuration_is_frozen() -> None:
     config = parse_config(MINIMAL)
     with pytest.raises(ValueError, match="frozen"):

@@ -176,7 +176,7 @@ def test_the_engine_guesses_nothing_about_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "change", "message"),
     [
-        ("interactions", {"path": "click.csv"}, r"interactions\.path: no file at .*; did you mean clicks\.csv"),
+        ("interactions", {"path": "click.csv"}, r"no file at .*; did you mean clicks\.csv"),
         ("interactions", {"columns": {"user_id": "woh"}},
          r"no column 'woh'; the file has who, .*\.columns\.user_id .*'who'"),
         ("interactions", {"separator": ","}, r"set dataset\.interactions\.columns\.user_id"),

@@ -16,7 +16,8 @@ dataset:
   interactions:
     path: clicks.csv
     columns: {user_id: who, item_id: what, timestamp: at, value: stars}
-retrieval: {epochs: 12, patience: 12, dim: 16, blocks: 1, heads: 1, history: 8, batch_size: 16, learning_rate: 0.02}
+retrieval:
+  {epochs: 12, patience: 12, dim: 16, blocks: 1, heads: 1, history: 8, batch_size: 16, learning_rate: 0.02}
 ranking: {epochs: 2, dim: 4, hidden: [8], history: 5, candidates: 20, negatives: 4}
 index: {k: 10, sample: 20}
 evaluation: {ks: [5], k: 5, bootstrap: 100}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 
 from slate import columns
 from slate.data.vocabulary import IdMap
+
+_ITEM_PLACE: Final = "item_place"
 
 
 class History(NamedTuple):
@@ -26,14 +28,36 @@ class History(NamedTuple):
         return History(self.items[start:], self.events[start:], self.times[start:])
 
 
+def chronological(table: pa.Table) -> pa.Array:
+    """Positions that put prepared interactions in order: by user, time, item id, event.
+
+    Ids that are whole numbers are compared as numbers and come before others, so that ties in time are
+    broken alike for numeric ids whether or not they are stored as text.
+    """
+    items = table[columns.ITEM].combine_chunks().dictionary_encode()
+    names = items.dictionary.to_pylist()
+    places = np.empty(len(names), dtype=np.int64)
+    places[sorted(range(len(names)), key=lambda code: _natural(names[code]))] = np.arange(len(names))
+    ordered = table.select([columns.USER, columns.TIMESTAMP, columns.EVENT]).append_column(
+        _ITEM_PLACE, pa.array(places[items.indices.to_numpy()])
+    )
+    keys = (columns.USER, columns.TIMESTAMP, _ITEM_PLACE, columns.EVENT)
+    return pc.sort_indices(ordered, sort_keys=[(key, "ascending") for key in keys])
+
+
+def _natural(item_id: str) -> tuple[int, int, str]:
+    if item_id.isascii() and item_id.isdigit():
+        return (0, int(item_id), item_id)
+    return (1, 0, item_id)
+
+
 @dataclass(frozen=True)
 class UserLog:
     """All users' interactions: user ``u`` owns entries ``offsets[u]`` to ``offsets[u + 1]``.
 
-    Entries of a user are ordered by time, then by item id, then by event, so that the order never
-    depends on the file's. ``items`` are catalogue rows (0-based), ``events`` event codes (1-based),
-    ``times`` microseconds, ``values`` NaN where absent; ``context`` holds raw context columns,
-    aligned with the entries.
+    Entries of a user are in the order of :func:`chronological`, which never depends on the file's.
+    ``items`` are catalogue rows (0-based), ``events`` event codes (1-based), ``times`` microseconds,
+    ``values`` NaN where absent; ``context`` holds raw context columns, aligned with the entries.
     """
 
     users: IdMap
@@ -52,9 +76,7 @@ class UserLog:
     def from_table(cls, table: pa.Table, items: IdMap, events: tuple[str, ...]) -> "UserLog":
         """Build from a prepared interactions table; rows whose item is not in ``items`` are left out."""
         table = table.filter(pc.is_in(table[columns.ITEM], pa.array(items.ids, pa.string())))
-        table = table.sort_by(
-            [(c, "ascending") for c in (columns.USER, columns.TIMESTAMP, columns.ITEM, columns.EVENT)]
-        )
+        table = table.take(chronological(table))
         user_column = table[columns.USER].combine_chunks().dictionary_encode()
         if isinstance(user_column, pa.ChunkedArray):
             user_column = user_column.combine_chunks()

@@ -18,6 +18,7 @@ from slate.clock import isoformat
 from slate.config import DatasetConfig, SplitConfig
 from slate.data.catalogue import TRAIN_COUNT
 from slate.data.features import FeatureSpace, fit_encoders
+from slate.data.sequences import chronological
 from slate.errors import DataError
 from slate.hashing import BUCKETS, bucket
 
@@ -65,16 +66,13 @@ def temporal_parts(times: npt.NDArray[np.int64], config: SplitConfig) -> Parts:
 def last_out_parts(table: pa.Table) -> Parts:
     """Each user's last interaction is the test, the one before it the validation.
 
-    Ties in time are ordered by item id, then event. Users with fewer than three interactions stay
-    in train as a whole.
+    Ties in time are ordered as :func:`slate.data.sequences.chronological` says. Users with fewer than
+    three interactions stay in train as a whole.
 
     Raises:
         DataError: no user has three interactions.
     """
-    order = pc.sort_indices(
-        table,
-        sort_keys=[(c, "ascending") for c in (columns.USER, columns.TIMESTAMP, columns.ITEM, columns.EVENT)],
-    ).to_numpy()
+    order = chronological(table).to_numpy()
     users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy()[order]
     last = np.r_[users[1:] != users[:-1], True]
     counts = np.bincount(users)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from slate.data.sequences import UserLog
+from slate.data.sequences import UserLog, chronological
 from slate.data.vocabulary import IdMap
 
 ITEMS = IdMap.of(["book", "cup", "lamp"])
@@ -100,3 +100,23 @@ def test_times_are_microseconds_whatever_the_column_s_unit() -> None:
         5, "timestamp", pa.array([instant], pa.timestamp("s", "UTC"))
     )
     assert UserLog.from_table(seconds, ITEMS, EVENTS).times.tolist() == [1_774_747_800_000_000]
+
+
+def test_ties_in_time_are_broken_by_item_number_then_text_then_event() -> None:
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    rows = [("u", "x", "b"), ("u", "10", "a"), ("u", "9", "b"), ("u", "9", "a"), ("u", "010", "a")]
+    tied = pa.table(
+        {
+            "user_id": [r[0] for r in rows],
+            "item_id": [r[1] for r in rows],
+            "event": [r[2] for r in rows],
+            "weight": [1.0] * len(rows),
+            "timestamp": pa.array([moment] * len(rows), pa.timestamp("us", "UTC")),
+        }
+    )
+    order = chronological(tied).to_pylist()
+    assert [rows[i][1:] for i in order] == [("9", "a"), ("9", "b"), ("010", "a"), ("10", "a"), ("x", "b")]
+    backwards = tied.take(list(reversed(range(len(rows)))))
+    ids = IdMap.of(["x", "9", "10", "010"])
+    one, other = (UserLog.from_table(t, ids, ("a", "b")) for t in (tied, backwards))
+    assert one.items.tolist() == other.items.tolist() == [1, 1, 3, 2, 0]

@@ -1,0 +1,121 @@
+"""The ranking model as it is exported: the item table inside, one signature, batches of any shape."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from slate.config import Event, RankingConfig
+from slate.data.features import EncodedArray
+from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, Lookup, RankingModel
+from slate.ranking.scorer import PROBABILITIES, SCORE, SIGNATURE, VALUE
+from slate.retrieval.query import HISTORY_AGES, HISTORY_EVENTS, HISTORY_ITEMS
+
+INTERACTION: Final = "interaction"
+_OUTPUTS: Final = (SCORE, PROBABILITIES, VALUE)
+_MATRICES: Final = (HISTORY_ITEMS, HISTORY_EVENTS, HISTORY_AGES, CANDIDATES, RETRIEVAL_SCORES)
+
+
+class ServedRanker(tf.Module):
+    """Scores candidates: the sum over events of weight x probability.
+
+    An event with ``weight_by: value`` counts its weight times the predicted value, unless
+    ``weighted_by_value`` has put the value into its probability already.
+    """
+
+    def __init__(
+        self,
+        model: RankingModel,
+        config: RankingConfig,
+        events: Sequence[Event],
+        encoded: Mapping[str, EncodedArray],
+    ) -> None:
+        super().__init__(name="ranker")
+        # Variables are tracked, Keras objects are not, so that loading needs plain TensorFlow only.
+        self._variables = list(model.variables)
+        self._untracked = _Untracked(model)
+        self._weights = np.asarray([event.weight for event in events], np.float32)
+        by_value = [event.weight_by == "value" and not config.weighted_by_value for event in events]
+        self._by_value = np.asarray(by_value, np.float32)
+        self._table = tf.Variable(model.items.table(), trainable=False, name="item_table")
+        self._popularity = tf.Variable(model.popularity, trainable=False, name="popularity")
+        self.history_length = tf.Variable(config.history, trainable=False, name="history_length")
+        self.rows = tf.Variable(model.items.rows, trainable=False, name="rows")
+        specification = {name: _specification(name, array) for name, array in encoded.items()}
+        specification[CANDIDATES] = tf.TensorSpec([None, None], tf.int32, name=CANDIDATES)
+        specification[RETRIEVAL_SCORES] = tf.TensorSpec([None, None], tf.float32, name=RETRIEVAL_SCORES)
+        self.score = tf.function(self._score, input_signature=[specification])
+
+    @property
+    def _model(self) -> RankingModel:
+        return self._untracked.model
+
+    def in_memory(self, inputs: Mapping[str, EncodedArray]) -> dict[str, npt.NDArray[np.float32]]:
+        """What the trained layers answer before export, without the item table."""
+        tensors = {name: tf.constant(array) for name, array in inputs.items()}
+        answer = self._answer(tensors, self._model.items.lookup(), tf.constant(self._model.popularity))
+        return {name: answer[name].numpy() for name in _OUTPUTS}
+
+    @tf.function(reduce_retracing=True)
+    def score_and_interaction(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The served answer, and the probability of any interaction, float32 [n, m]."""
+        return self._answer(inputs, lambda rows: tf.gather(self._table, rows), self._popularity)
+
+    def save(self, directory: Path) -> None:
+        """Write the SavedModel."""
+        tf.saved_model.save(self, str(directory), signatures={SIGNATURE: self.score})
+
+    def _score(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        answer = self._answer(inputs, lambda rows: tf.gather(self._table, rows), self._popularity)
+        return {name: answer[name] for name in _OUTPUTS}
+
+    def _answer(
+        self, inputs: Mapping[str, tf.Tensor], lookup: Lookup, popularity: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        real = inputs[CANDIDATES] > 0
+        given = inputs[RETRIEVAL_SCORES]
+        usable = real & tf.math.is_finite(given)
+        asked = dict(inputs)
+        asked[RETRIEVAL_SCORES] = tf.where(usable, given, self._model.scale.score_mean)
+        asked[RANKS] = ranks(given, usable)
+        outputs = self._model(asked, lookup=lookup, popularity=popularity)
+        scale = self._model.scale
+        value = tf.clip_by_value(
+            scale.value_mean + scale.value_std * outputs.value, scale.value_low, scale.value_high
+        )
+        interaction = tf.sigmoid(outputs.interaction)
+        probabilities = interaction[..., tf.newaxis] * tf.sigmoid(outputs.events)
+        worth = self._weights * (1.0 + self._by_value * (value[..., tf.newaxis] - 1.0))
+        score = tf.reduce_sum(worth * probabilities, axis=-1)
+        shown = tf.cast(real, tf.float32)
+        return {
+            SCORE: score * shown,
+            PROBABILITIES: probabilities * shown[..., tf.newaxis],
+            VALUE: value * shown,
+            INTERACTION: interaction * shown,
+        }
+
+
+class _Untracked:
+    """Keeps a model out of TensorFlow's sight."""
+
+    def __init__(self, model: RankingModel) -> None:
+        self.model = model
+
+
+def ranks(scores: tf.Tensor, usable: tf.Tensor) -> tf.Tensor:
+    """How many usable candidates of the same row have a higher score, float32 [n, m].
+
+    A score that is not usable counts as the lowest.
+    """
+    losses = tf.where(usable, -scores, np.float32(np.inf))
+    ordered = tf.sort(losses, axis=-1)
+    return tf.cast(tf.searchsorted(ordered, losses, side="left"), tf.float32)
+
+
+def _specification(name: str, array: EncodedArray) -> tf.TensorSpec:
+    rest = [None] if name in _MATRICES else list(array.shape[1:])
+    return tf.TensorSpec([None, *rest], array.dtype, name=name)

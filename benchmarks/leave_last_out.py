@@ -86,7 +86,9 @@ def show(rows: dict[str, dict[str, float]]) -> None:
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", type=Path, default=ROOT / "conf" / "movielens.yaml")
     parser.add_argument("--splits", type=Path, help="a leave-last-out splits folder; made anew without it")
     parser.add_argument("--seeds", type=int, default=3)

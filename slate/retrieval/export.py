@@ -30,7 +30,8 @@ class ServedQueryTower(tf.Module):
         self, model: TwoTower, table: npt.NDArray[np.float32], example: Mapping[str, EncodedArray]
     ) -> None:
         super().__init__(name=QUERY_TOWER)
-        self._query_tower = model.query_tower
+        # The variables alone: tracking the Keras layers would also save their own serialisation.
+        self._weights = list(model.query_tower.trainable_variables)
         self._embed = model.embed
         self._table = tf.Variable(table, trainable=False, name="item_table")
         self.serve = tf.function(

@@ -157,7 +157,9 @@ class QueryTower(tf.keras.layers.Layer):
         self._head_hidden = tf.keras.layers.Dense(dim, activation="relu", name="head_hidden")
         self._head = tf.keras.layers.Dense(dim, name="head")
         self._input_norm = LayerNorm()
-        self._event_table = self.add_weight(name="events", shape=[events + 1, dim], initializer=small_normal())
+        self._event_table = self.add_weight(
+            name="events", shape=[events + 1, dim], initializer=small_normal()
+        )
         self._start = self.add_weight(name="start", shape=[dim], initializer=small_normal())
 
     def states(

@@ -71,18 +71,23 @@ def space(items: Catalogue, users: pa.Table) -> FeatureSpace:
 def cycle_rows(users: int, items: int, length: int) -> list[Row]:
     """Each user walks i00, i01, ... from a start of their own, one step every 10 seconds."""
     return [
-        (f"u{user:02d}", f"i{(user * 5 + step) % items:02d}", EVENTS[(user + step) % 2], 1000 + user + 10 * step)
+        (
+            f"u{user:02d}",
+            f"i{(user * 5 + step) % items:02d}",
+            EVENTS[(user + step) % 2],
+            1000 + user + 10 * step,
+        )
         for user in range(users)
         for step in range(length)
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config() -> RetrievalConfig:
     """A model of a few thousand parameters."""
     return RetrievalConfig(
         dim=16,
-        blocks=2,
+        blocks=1,
         heads=2,
         history=8,
         dropout=0.1,
@@ -94,43 +99,49 @@ def config() -> RetrievalConfig:
     )
 
 
+def save_splits(
+    folder: Path, train: Sequence[Row], valid: Sequence[Row], test: Sequence[Row], items: int
+) -> Path:
+    """Write a splits folder from the rows of its three parts."""
+    for part, rows in (("train", train), ("valid", valid), ("test", test)):
+        pq.write_table(interactions(rows), folder / f"{part}.parquet")
+    names = sorted({row[0] for row in (*train, *valid, *test)})
+    users = pa.table(
+        {
+            "user_id": names,
+            "age": [20.0 + 3 * n for n in range(len(names))],
+            "country": [("fr", "de", "it")[n % 3] for n in range(len(names))],
+        }
+    )
+    seen = [row[1] for row in train]
+    table = catalogue(items, [seen.count(f"i{n:02d}") for n in range(items)])
+    pq.write_table(users, folder / "users.parquet")
+    pq.write_table(table.table, folder / "items.parquet")
+    (folder / "features.json").write_text(space(table, users).to_json())
+    (folder / "split.json").write_text(json.dumps({"fingerprint": folder.name}))
+    return folder
+
+
 @pytest.fixture
 def write_splits(tmp_path: Path) -> Callable[..., Path]:
-    """Write a splits folder from the rows of its three parts."""
+    """:func:`save_splits` into a fresh folder."""
 
-    def write(
-        train: Sequence[Row], valid: Sequence[Row], test: Sequence[Row], items: int, name: str = "splits"
-    ) -> Path:
+    def write(*parts: Sequence[Row], items: int, name: str = "splits") -> Path:
         folder = tmp_path / name
         folder.mkdir()
-        for part, rows in (("train", train), ("valid", valid), ("test", test)):
-            pq.write_table(interactions(rows), folder / f"{part}.parquet")
-        names = sorted({row[0] for row in (*train, *valid, *test)})
-        users = pa.table(
-            {
-                "user_id": names,
-                "age": [20.0 + 3 * n for n in range(len(names))],
-                "country": [("fr", "de", "it")[n % 3] for n in range(len(names))],
-            }
-        )
-        seen = [row[1] for row in train]
-        table = catalogue(items, [seen.count(f"i{n:02d}") for n in range(items)])
-        pq.write_table(users, folder / "users.parquet")
-        pq.write_table(table.table, folder / "items.parquet")
-        (folder / "features.json").write_text(space(table, users).to_json())
-        (folder / "split.json").write_text(json.dumps({"fingerprint": name}))
-        return folder
+        train, valid, test = parts
+        return save_splits(folder, train, valid, test, items)
 
     return write
 
 
-@pytest.fixture
-def cycle_splits(write_splits: Callable[..., Path]) -> Path:
+@pytest.fixture(scope="session")
+def cycle_splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Walkers of 14 items whose 8th and 9th steps are validation and test."""
     rows = cycle_rows(users=28, items=14, length=9)
     per_user = [rows[start : start + 9] for start in range(0, len(rows), 9)]
     parts = [[r for walk in per_user for r in walk[part]] for part in (slice(7), slice(7, 8), slice(8, 9))]
-    return write_splits(*parts, items=14)
+    return save_splits(tmp_path_factory.mktemp("cycle"), *parts, items=14)
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import slate  # noqa: F401  (sets the Keras version before TensorFlow is importe
 
 pytest.importorskip("tensorflow")
 
-from slate.data.catalogue import Catalogue  # noqa: E402
-from slate.data.features import FeatureSpace, fit_encoders  # noqa: E402
-from slate.data.sequences import UserLog  # noqa: E402
-from slate.config import Feature, FeatureKind  # noqa: E402
-from slate.retrieval.batches import Batch, Examples, Shape  # noqa: E402
+from slate.config import Feature, FeatureKind
+from slate.data.catalogue import Catalogue
+from slate.data.features import FeatureSpace, fit_encoders
+from slate.data.sequences import UserLog
+from slate.retrieval.batches import Batch, Examples, Shape
 
 Row = tuple[str, str, str, int]
 LogOf = Callable[[Sequence[Row], Catalogue], UserLog]
@@ -22,7 +22,10 @@ ITEMS = Catalogue(
     pa.table({"item_id": [f"i{n}" for n in range(9)], "title": ["t"] * 9, "train_count": [1] * 9})
 )
 SPACE = FeatureSpace(
-    (), fit_encoders({"age": Feature(kind=FeatureKind.NUMERIC)}, {"age": [20.0, 40.0]}), (), ("like", "view", "hide")
+    (),
+    fit_encoders({"age": Feature(kind=FeatureKind.NUMERIC)}, {"age": [20.0, 40.0]}),
+    (),
+    ("like", "view", "hide"),
 )
 USERS = {"a": {"age": 20.0}, "b": {"age": 40.0}}
 # a: two items in one instant, a hide, and i0 for a second time; b: one interaction.
@@ -85,11 +88,13 @@ def test_every_target_is_asked_once_an_epoch_with_its_recent_history(
         rows += [(user, f"i{item}", "like", 100 + 10 * (place // 2)) for place, item in enumerate(order)]
     made = examples(log_of, rows)
     found = [question for batch in made.batches(shape, stride, [7, 2]) for question in asked(batch)]
-    assert Counter(item for _, item, _ in found) == {item: 2 for item in range(9)}
+    assert Counter(item for _, item, _ in found) == dict.fromkeys(range(9), 2)
     histories = [made.log.history(user).items.tolist() for user in range(2)]
     for seen, item, _ in found:
         places = [h.index(item) // 2 * 2 for h in histories]
-        assert any(seen == h[max(place - len(seen), 0) : place] for h, place in zip(histories, places, strict=True))
+        assert any(
+            seen == h[max(place - len(seen), 0) : place] for h, place in zip(histories, places, strict=True)
+        )
 
 
 def test_same_seed_same_stream_and_static_shapes(log_of: LogOf) -> None:

@@ -2,17 +2,20 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import slate  # noqa: F401  (sets the Keras version before TensorFlow is imported)
 
 tf = pytest.importorskip("tensorflow")
 
+from slate.clock import from_microseconds  # noqa: E402
 from slate.config import RetrievalConfig  # noqa: E402
+from slate.data.sequences import UserLog  # noqa: E402
 from slate.errors import ModelError  # noqa: E402
 from slate.retrieval.batches import Examples  # noqa: E402
 from slate.retrieval.export import export  # noqa: E402
-from slate.retrieval.query import QueryEncoder, encode_queries  # noqa: E402
+from slate.retrieval.query import Query, QueryEncoder, encode_queries  # noqa: E402
 from slate.retrieval.train import Trainer  # noqa: E402
 from slate.retrieval.training_data import TrainingData  # noqa: E402
 from slate.retrieval.two_tower import TwoTower  # noqa: E402
@@ -20,16 +23,20 @@ from slate.retrieval.two_tower import TwoTower  # noqa: E402
 TARGETS = ["like", "view"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def data(cycle_splits: Path) -> TrainingData:
     return TrainingData.open(cycle_splits)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(data: TrainingData, config: RetrievalConfig) -> TwoTower:
     examples = Examples.of(data.train, data.features, TARGETS, data.users)
     short = config.model_copy(update={"epochs": 1})
-    return Trainer(short, data.features, data.catalogue, examples, data.targets("valid", TARGETS, 9, 1)).run().model
+    return (
+        Trainer(short, data.features, data.catalogue, examples, data.targets("valid", TARGETS, 9, 1))
+        .run()
+        .model
+    )
 
 
 def test_a_moved_export_answers_as_the_model_in_memory(
@@ -69,7 +76,7 @@ def test_batched_training_states_and_served_queries_agree(
     history = log.history(user)
     table = model.candidate_embeddings()
     items, events = (
-        tf.constant((history.items[None] + 1)),
+        tf.constant(history.items[None] + 1),
         tf.constant(history.events[None].astype(np.int32)),
     )
     states = model.query_tower.states(items, events, lambda rows: tf.gather(table, rows))
@@ -78,6 +85,28 @@ def test_batched_training_states_and_served_queries_agree(
             items[:, :seen], events[:, :seen], lambda rows: tf.gather(table, rows), last_only=True
         )
         np.testing.assert_allclose(served[0, 0], states[0, seen], atol=1e-5)
+
+
+def test_events_planted_at_or_after_the_request_change_no_embedding(
+    data: TrainingData, model: TwoTower, config: RetrievalConfig
+) -> None:
+    table = data.table("train")
+    at = int(data.train.times.max()) // 2 + int(data.train.times.min()) // 2
+    first = table.slice(0, 1).to_pylist()[0]
+    planted = [
+        first | {"item_id": f"i{n:02d}", "timestamp": from_microseconds(at + n * 1_000_000)} for n in range(3)
+    ]
+    longer = pa.concat_tables([table, pa.Table.from_pylist(planted, schema=table.schema)])
+    embed = tf.function(model.embed)
+
+    def answers(rows: pa.Table, before: int) -> np.ndarray:
+        log = UserLog.from_table(rows, data.catalogue.ids, data.features.events)
+        queries = [Query(log.history(user, before), before) for user in range(len(log.users))]
+        encoded = encode_queries(queries, data.features, config.history)
+        return embed({n: tf.constant(a) for n, a in encoded.items()}, model.candidate_embeddings()).numpy()
+
+    np.testing.assert_array_equal(answers(table, at), answers(longer, at))
+    assert np.abs(answers(table, at + 5_000_000) - answers(longer, at + 5_000_000)).max() > 1e-3
 
 
 def test_another_feature_space_is_refused(

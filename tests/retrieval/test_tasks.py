@@ -52,4 +52,6 @@ def test_empty_slots_are_neither_targets_nor_negatives() -> None:
         candidates = tf.gather(tf.constant(TABLE), tf.concat([targets.items, negatives], 0))
         return float(task(tf.constant(QUERIES), candidates, negatives, targets))
 
-    assert loss([0, 1, 0, 0], [2, 3, 1, 1], [1.0, 1.0, 0.0, 0.0]) == pytest.approx(loss([0, 1], [2, 3], [1.0, 1.0]))
+    assert loss([0, 1, 0, 0], [2, 3, 1, 1], [1.0, 1.0, 0.0, 0.0]) == pytest.approx(
+        loss([0, 1], [2, 3], [1.0, 1.0])
+    )

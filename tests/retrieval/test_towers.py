@@ -21,9 +21,7 @@ YEAR = FeatureEncoder("year", FeatureKind.NUMERIC)
 @pytest.fixture
 def tower() -> QueryTower:
     tf.keras.utils.set_random_seed(5)
-    made = QueryTower(
-        events=2, users=(), context=(), dim=DIM, blocks=2, heads=2, reach=4, dropout=0.0
-    )
+    made = QueryTower(events=2, users=(), context=(), dim=DIM, blocks=2, heads=2, reach=4, dropout=0.0)
     states(made, [[1]], [[1]])
     # Untrained biases are zero: make them matter.
     for number, weight in enumerate(made.trainable_variables):
@@ -34,7 +32,9 @@ def tower() -> QueryTower:
 TABLE = np.random.default_rng(2).normal(size=(12, DIM)).astype(np.float32)
 
 
-def states(tower: QueryTower, items: list[list[int]], events: list[list[int]], last_only: bool = False) -> np.ndarray:
+def states(
+    tower: QueryTower, items: list[list[int]], events: list[list[int]], last_only: bool = False
+) -> np.ndarray:
     return tower.states(
         tf.constant(items), tf.constant(events), lambda rows: tf.gather(TABLE, rows), last_only=last_only
     ).numpy()
@@ -73,14 +73,19 @@ def test_order_and_events_matter(tower: QueryTower) -> None:
 
 
 def test_query_head_uses_user_context_and_elapsed_time() -> None:
-    tower = QueryTower(events=1, users=(YEAR,), context=(KIND,), dim=DIM, blocks=1, heads=1, reach=2, dropout=0.0)
+    tower = QueryTower(
+        events=1, users=(YEAR,), context=(KIND,), dim=DIM, blocks=1, heads=1, reach=2, dropout=0.0
+    )
     state = tf.ones([2, DIM])
 
     def head(elapsed: float, year: float, kind: int) -> np.ndarray:
         users = {"year": tf.constant([[year, 0.0]] * 2)}
-        return tower.head(state * tf.range(DIM, dtype=tf.float32), tf.constant([elapsed] * 2), users, {
-            "kind": tf.constant([kind] * 2)
-        }).numpy()
+        return tower.head(
+            state * tf.range(DIM, dtype=tf.float32),
+            tf.constant([elapsed] * 2),
+            users,
+            {"kind": tf.constant([kind] * 2)},
+        ).numpy()
 
     base = head(1.0, 0.5, 2)
     assert base.shape == (2, DIM)

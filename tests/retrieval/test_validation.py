@@ -17,7 +17,11 @@ def targets(items: list[int], users: list[int], seen: list[list[int]]) -> Ranked
     )
     rows = np.repeat(np.arange(len(seen)), [len(s) for s in seen])
     return RankedTargets(
-        queries, np.asarray(items), np.asarray(users), rows, np.asarray([i for s in seen for i in s], np.int64)
+        queries,
+        np.asarray(items),
+        np.asarray(users),
+        rows,
+        np.asarray([i for s in seen for i in s], np.int64),
     )
 
 

@@ -12,8 +12,8 @@ from slate import columns
 from slate.cli.evaluation_table import evaluation_table
 from slate.cli.recommend import print_slate
 from slate.evaluation.record import Evaluation
-from slate.evaluation.verdict import Verdict
 from slate.recommend.request import Slate, SlateItem
+from slate.release.verdict import Verdict
 
 
 def print_summary(run: RunResult, console: Console) -> None:

@@ -17,7 +17,7 @@ from slate.evaluation.evidence import count, instant, items, mapping, number, te
 from slate.evaluation.intervals import CONFIDENCE
 from slate.evaluation.record import CHAMPION
 from slate.evaluation.slices import ALL, COLD_USERS, NEW_ITEMS
-from slate.evaluation.verdict import Check, Verdict
+from slate.release.verdict import Check, Verdict
 
 PROTOCOL: Final = "temporal"
 MODELS: Final = ("retrieval", "ranking")

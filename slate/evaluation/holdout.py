@@ -43,18 +43,18 @@ class Holdout:
         Raises:
             DataError: a file of it is missing.
         """
-        try:
-            return cls(
-                pq.read_table(directory / columns.TEST_FILE),
-                pq.read_table(directory / HISTORY_FILE),
-                pq.read_table(directory / columns.USERS_FILE),
-                json.loads((directory / columns.SPLIT_FILE).read_text(encoding="utf-8")),
-            )
-        except FileNotFoundError as error:
-            raise DataError(
-                f"holdout {directory}: {Path(error.filename).name} is missing; the release ships none, "
-                "evaluate it on newer data instead"
-            ) from error
+        for name in (columns.TEST_FILE, HISTORY_FILE, columns.USERS_FILE, columns.SPLIT_FILE):
+            if not (directory / name).is_file():
+                raise DataError(
+                    f"holdout {directory}: {name} is missing; the release ships no holdout, "
+                    "measure it on newer data with --config"
+                )
+        return cls(
+            pq.read_table(directory / columns.TEST_FILE),
+            pq.read_table(directory / HISTORY_FILE),
+            pq.read_table(directory / columns.USERS_FILE),
+            json.loads((directory / columns.SPLIT_FILE).read_text(encoding="utf-8")),
+        )
 
     @cached_property
     def features(self) -> Mapping[str, Mapping[str, object]]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from slate.evaluation.record import Evaluation
-from slate.evaluation.verdict import Verdict
+from slate.release.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from slate.evaluation.intervals import Difference, Estimate
 from slate.evaluation.metrics import lorenz
 from slate.evaluation.record import CHAMPION, SHOWN, TARGET_COUNT, EvaluationRecord
 from slate.evaluation.slices import ALL
-from slate.evaluation.verdict import Check
+from slate.release.verdict import Check
 
 if TYPE_CHECKING:
     from slate.evaluation.report import ReportInputs

@@ -22,6 +22,7 @@ from slate.clock import isoformat
 from slate.columns import MANIFEST_FILE
 from slate.config import describe
 from slate.errors import ReleaseError
+from slate.release.verdict import Finite, Verdict
 
 SCHEMA_VERSION: Final = 1
 HASH_LENGTH: Final = 12
@@ -42,7 +43,6 @@ def _instant(text: str) -> str:
 
 
 Instant = Annotated[str, AfterValidator(_instant)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Part(BaseModel):
@@ -77,24 +77,6 @@ class EventWeight(_Part):
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         plain: dict[str, Any] = handler(self)
         return {k: v for k, v in plain.items() if k != "weight_by" or v is not None}
-
-
-class Check(_Part):
-    """One rule of the gate: what was measured, its interval, the threshold, and how it went."""
-
-    name: str
-    value: Finite | None = None
-    interval: tuple[Finite, Finite] | None = None
-    threshold: Finite | None = None
-    passed: bool
-    detail: str = ""
-
-
-class Verdict(_Part):
-    """The gate's answer. Only a ``passed`` release may stand on a channel."""
-
-    status: Literal["passed", "refused", "unchanged"]
-    checks: tuple[Check, ...]
 
 
 class IndexInfo(_Part):

@@ -73,12 +73,12 @@ def assemble(
     _write_holdout(split, everything, user_table, splits, content / HOLDOUT)
 
 
-def content_hash(folder: Path) -> str:
-    """sha256 over the paths and bytes of a release's files, its reports and manifest left out.
-
-    Two releases of one hash answer alike; a report says when it was written.
+def content_hash(folder: Path, config: Mapping[str, Any]) -> str:
+    """sha256 over what a release answers with: its files, reports and manifest left out, and the
+    configuration that is read when it is opened. Two releases of one hash answer alike.
     """
-    digest = hashlib.sha256()
+    served = [config["recommend"], config["retrieval"]["history"]]
+    digest = hashlib.sha256(json.dumps(served, sort_keys=True).encode())
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
         if name == columns.MANIFEST_FILE or name.startswith(f"{REPORTS}/"):

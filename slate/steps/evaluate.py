@@ -76,7 +76,7 @@ def evaluate(
     facts: dict[str, Any] = {
         "first_release": opened is None,
         "challenger": {
-            "content": content_hash(content),
+            "content": content_hash(content, config),
             **{name: split.record[name] for name in ("train_end", "valid_end", "watermark")},
         },
         "champion": opened.facts if opened else None,
@@ -152,7 +152,7 @@ def open_champion(store: str, release_id: str) -> Champion | None:
     return Champion(
         Recommender(opened.path, opened.manifest.config, release_id),
         {
-            "content": content_hash(opened.path),
+            "content": content_hash(opened.path, opened.manifest.config),
             "train_end": opened.manifest.dataset.train_end,
             "valid_end": opened.manifest.dataset.valid_end,
         },

@@ -8,13 +8,13 @@ from typing import Any
 
 from slate import columns
 from slate.errors import GateError, ReleaseError
-from slate.evaluation.verdict import Verdict
 from slate.recommend.golden import golden_problems
 from slate.recommend.recommender import Recommender
 from slate.release.channels import take_if_empty
 from slate.release.manifest import ManifestFields
 from slate.release.publish import publish
 from slate.release.seal import seal
+from slate.release.verdict import Verdict
 from slate.release.verify import installed_versions
 from slate.steps.assemble import CONTENT, DRAFT, REPORTS
 from slate.storage import open_store

@@ -13,8 +13,8 @@ from slate.clock import SystemClock, isoformat
 from slate.evaluation.holdout import Holdout, asks_for
 from slate.evaluation.record import Evaluation
 from slate.evaluation.report import ReportInputs, SampleSlate
-from slate.evaluation.verdict import Verdict
 from slate.recommend.recommender import Recommender
+from slate.release.verdict import Verdict
 from slate.release.verify import installed_versions
 from slate.retrieval.index.files import INDEX_FILE
 

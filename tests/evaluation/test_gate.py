@@ -11,7 +11,7 @@ from slate.config import EvaluationConfig, GateConfig
 from slate.data.vocabulary import IdMap
 from slate.evaluation.gate import GateInputs, decide
 from slate.evaluation.measure import measure
-from slate.evaluation.verdict import Verdict
+from slate.release.verdict import Verdict
 
 CONFIG = GateConfig(min_users=50, min_slice_users=20)
 DAY = "2026-03-{:02d}T00:00:00.000000Z"

@@ -13,7 +13,7 @@ from slate.evaluation.measure import measure
 from slate.evaluation.report import ReportInputs, SampleSlate, render, write_report
 from slate.evaluation.report_models import index, learning, ranker
 from slate.evaluation.report_quality import headline, slices
-from slate.evaluation.verdict import Check, Verdict
+from slate.release.verdict import Check, Verdict
 
 EVIL = "<script>alert('x')</script> & \"quotes\""
 

@@ -44,6 +44,7 @@ def fields(**changes: Any) -> ManifestFields:
                     "interval": [0.01, 0.04],
                     "threshold": 0.0,
                     "passed": True,
+                    "detail": "Better by 0.025.",
                 }
             ],
         },

@@ -13,7 +13,7 @@ import pytest
 from slate.steps.train_ranker import train_ranker
 
 from slate.errors import GateError, ModelError
-from slate.evaluation.verdict import Verdict
+from slate.release.verdict import Verdict
 from slate.steps.build_index import build_index
 from slate.steps.evaluate import FACTS, evaluate
 from slate.steps.gate import gate
@@ -100,7 +100,7 @@ def test_better_overall_does_not_excuse_a_broken_slice(tiny: Any, tmp_path: Path
     broken.root.mkdir()
     broken.train(splits=southerners_backwards(tiny, tmp_path / "splits"))
     broken.folders["splits"] = tiny.folders["splits"]
-    verdict = broken.judge()
+    verdict = broken.judge(gate={"min_slice_users": 15})
     assert failed(verdict) == {"slice region=south"}
     gain = next(c for c in verdict.checks if c.name == "not_worse_than_champion")
     assert gain.value is not None

@@ -1,7 +1,7 @@
 import pytest
 
 from slate.errors import GateError
-from slate.evaluation.verdict import Check, Verdict
+from slate.release.verdict import Check, Verdict
 
 GOOD = Check(name="users", value=120, threshold=100, passed=True, detail="120 users.")
 BAD = Check(name="index_recall", value=0.4, interval=None, threshold=0.95, passed=False, detail="40%.")

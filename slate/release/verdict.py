@@ -1,13 +1,13 @@
 """The gate's written answer, as it stands in a release's manifest."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slate.config import describe
 from slate.errors import GateError
-from slate.evaluation.intervals import Finite
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Status = Literal["passed", "refused", "unchanged"]
 
 
@@ -28,7 +28,10 @@ class Check(BaseModel):
 
 
 class Verdict(BaseModel):
-    """``passed`` only where every check passed; ``unchanged`` is the champion's own content."""
+    """``passed`` only where every check passed; ``unchanged`` is the champion's own content.
+
+    Only a ``passed`` release may stand on a channel.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

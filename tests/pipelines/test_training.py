@@ -54,6 +54,7 @@ def slate_run(*arguments: str) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("_shop")
 def test_a_release_is_made_once_and_the_second_run_changes_nothing(tmp_path: Path) -> None:
     first = slate_run()

@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,30 +44,47 @@ def test_a_cycle_is_learnt(cycle_splits: Path, config: RetrievalConfig, loss: st
     assert trained.epochs[-1].loss < trained.epochs[0].loss
 
 
-def test_the_same_seed_gives_the_same_model(cycle_splits: Path, config: RetrievalConfig) -> None:
-    made = [trainer(cycle_splits, config.model_copy(update={"seed": seed})) for seed in (3, 3, 4)]
-    # Each trainer seeds TensorFlow when it is made, so they are run in the order they were made.
-    (first, again, other) = [vectors(t.run(), t) for t in made]
-    for left, right in zip(first, again, strict=True):
-        np.testing.assert_array_equal(left, right)
-    assert np.abs(first[0] - other[0]).max() > 1e-3
+@pytest.fixture(scope="module")
+def finished(cycle_splits: Path, config: RetrievalConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The vectors of an uninterrupted training."""
+    made = trainer(cycle_splits, config)
+    return vectors(made.run(), made)
 
 
-def test_a_training_resumed_from_its_checkpoint_ends_as_if_never_stopped(
-    cycle_splits: Path, config: RetrievalConfig, tmp_path: Path
+def test_the_same_seed_gives_the_same_model(
+    cycle_splits: Path, config: RetrievalConfig, finished: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    whole = trainer(cycle_splits, config)
-    expected = whole.run()
+    made = trainer(cycle_splits, config)
+    for left, right in zip(vectors(made.run(), made), finished, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_another_seed_starts_elsewhere(cycle_splits: Path, config: RetrievalConfig) -> None:
+    tables = [
+        trainer(cycle_splits, config.model_copy(update={"seed": seed})).model.candidate_embeddings()
+        for seed in (3, 3, 4)
+    ]
+    np.testing.assert_array_equal(tables[0], tables[1])
+    assert np.abs(tables[0] - tables[2]).max() > 1e-3
+
+
+def test_a_resumed_training_ends_as_if_never_stopped(
+    cycle_splits: Path,
+    config: RetrievalConfig,
+    finished: tuple[np.ndarray, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     folder = tmp_path / "checkpoints"
     interrupted = trainer(cycle_splits, config, folder)
-    interrupted._finished = lambda records: len(records) >= 2  # type: ignore[method-assign]
+    monkeypatch.setattr(interrupted, "_finished", lambda records: len(records) >= 2)
     interrupted.run()
     resumed = trainer(cycle_splits, config, folder)
     trained = resumed.run()
     assert trained.resumed_after == 2
     assert [e.epoch for e in trained.epochs] == [1, 2, 3]
-    for left, right in zip(vectors(trained, resumed), vectors(expected, whole), strict=True):
-        np.testing.assert_allclose(left, right, atol=1e-6)
+    for left, right in zip(vectors(trained, resumed), finished, strict=True):
+        np.testing.assert_array_equal(left, right)
     resumed.discard_checkpoints()
     assert not folder.exists()
 
@@ -76,7 +92,7 @@ def test_a_training_resumed_from_its_checkpoint_ends_as_if_never_stopped(
 def test_a_killed_training_goes_on_from_its_last_epoch(
     cycle_splits: Path, config: RetrievalConfig, tmp_path: Path
 ) -> None:
-    settings = config.model_copy(update={"epochs": 6, "patience": 6}).model_dump(mode="json")
+    settings = config.model_copy(update={"epochs": 4, "patience": 4}).model_dump(mode="json")
     script = (
         "import json, sys\n"
         "from slate.steps.train_two_tower import train_two_tower\n"
@@ -101,18 +117,16 @@ def test_a_killed_training_goes_on_from_its_last_epoch(
         seen = []
         for line in process.stdout:
             seen.append(line)
-            if line.startswith("two-tower: epoch 2/6"):
+            if line.startswith("two-tower: epoch 2/4"):
                 process.send_signal(signal.SIGKILL)
                 break
         assert process.wait() == -signal.SIGKILL, seen
     assert not out.exists()
-    started = time.monotonic()
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=True)
-    assert time.monotonic() - started < 120
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=True)
     record = json.loads((out / "training.json").read_text())
     assert record["resumed_after"] >= 2
-    assert f"resuming after epoch {record['resumed_after']} of 6" in answer.stdout
-    assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2, 3, 4, 5, 6]
+    assert f"resuming after epoch {record['resumed_after']} of 4" in answer.stdout
+    assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2, 3, 4]
     assert list(checkpoints.iterdir()) == []
 
 
@@ -138,9 +152,9 @@ def test_checkpoints_belong_to_one_configuration_seed_and_data(config: Retrieval
 def test_patience_ends_a_training_that_no_longer_improves(
     cycle_splits: Path, config: RetrievalConfig
 ) -> None:
-    still = config.model_copy(update={"learning_rate": 1e-12, "epochs": 9, "patience": 2})
+    still = config.model_copy(update={"learning_rate": 1e-12, "epochs": 9, "patience": 1})
     trained = trainer(cycle_splits, still).run()
-    assert len(trained.epochs) == trained.best_epoch + 2 < 9
+    assert len(trained.epochs) == trained.best_epoch + 1 < 9
 
 
 def test_nothing_to_learn_from_is_an_error(

@@ -50,8 +50,10 @@ def calibration_bins(labels: Mask, probabilities: Floats, bins: int = _BINS) -> 
     """
     if not len(labels):
         return []
-    edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, bins + 1)[1:-1]))
-    codes = np.searchsorted(edges, probabilities, side="left")
+    distinct = np.unique(probabilities)
+    # Few distinct values are bins of their own; quantiles would throw neighbours together.
+    edges = distinct[1:] if len(distinct) <= bins else np.quantile(probabilities, np.arange(1, bins) / bins)
+    codes = np.searchsorted(np.unique(edges), probabilities, side="right")
     found = []
     for code in np.unique(codes):
         mine = codes == code

@@ -1,33 +1,22 @@
 """Pipeline step: assemble the release, measure it as it would serve, write the report."""
 
 import json
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from slate import columns
-from slate.config import DatasetConfig, EvaluationConfig, GateConfig, parse_section
-from slate.data.holdout import Split
-from slate.errors import ModelError
 from slate.evaluation.compare import compare
 from slate.evaluation.gate import GateInputs, decide
 from slate.evaluation.holdout import Holdout
-from slate.evaluation.parity import parity_gap
 from slate.evaluation.record import FUNNEL, Evaluation
 from slate.evaluation.report import render
-from slate.recommend.golden import golden_requests
-from slate.recommend.recommender import INDEX, QUERY_TOWER, RANKER, Recommender
-from slate.release.resolve import open_verified
-from slate.retrieval.index import ExactIndex
-from slate.retrieval.index.files import INDEX_FILE
+from slate.recommend.recommender import Recommender
 from slate.steps.assemble import CONTENT, DRAFT, HOLDOUT, REPORTS, assemble, content_hash
+from slate.steps.champion import FACTS, PAGE, open_champion
 from slate.steps.report import report_inputs
-from slate.storage import open_store
+from slate.steps.trained import Run
 
-FACTS: Final = "facts.json"
 UNSEALED: Final = "unsealed"
 
 
@@ -46,80 +35,57 @@ def evaluate(
 ) -> dict[str, Any]:
     """Write the candidate folder (content and draft of its manifest), the evaluation and the report.
 
+    Where the champion has the candidate's own content and was measured in the same way, its evaluation
+    is taken over: there is nothing to learn from measuring it against itself.
+
     Args:
         config: section name to section.
-        champion: the release to beat, or the empty string.
+        champion: the release to beat, a channel that may be empty, or the empty string.
 
     Returns:
         headline metrics.
     """
-    split = Split.open(splits)
-    _check_same_split(split, {"two_tower": two_tower, "ranker": ranker})
+    run = Run(
+        config,
+        {"dataset": dataset, "splits": splits, "two_tower": two_tower, "index": index, "ranker": ranker},
+    )
+    run.check_same_split()
     content = candidate / CONTENT
     assemble(config, splits, two_tower, index, ranker, content)
-    challenger = Recommender(content, config, UNSEALED)
-    holdout = Holdout.open(content / HOLDOUT)
-    dataset_config = parse_section(DatasetConfig, config["dataset"])
-    evaluation_config = parse_section(EvaluationConfig, config["evaluation"])
-    opened = open_champion(store, champion)
-    evaluation = compare(
-        challenger,
-        holdout,
-        evaluation_config,
-        events=dataset_config.target_events,
-        sensitive=dataset_config.sensitive_attributes,
-        train=split.part("train"),
-        champion=opened.recommender if opened else None,
-    )
+    live = open_champion(store, champion)
     out.mkdir(parents=True, exist_ok=True)
-    evaluation.save(out)
-    facts: dict[str, Any] = {
-        "first_release": opened is None,
-        "challenger": {
-            "content": content_hash(content, config),
-            **{name: split.record[name] for name in ("train_end", "valid_end", "watermark")},
-        },
-        "champion": opened.facts if opened else None,
-        "attributes": dataset_config.sensitive_attributes,
-        "index": measured_index(challenger, two_tower / columns.PARITY_FILE, content / INDEX),
-        "parity": {
-            "retrieval": parity_gap(
-                content / QUERY_TOWER, "serving_default", two_tower / columns.PARITY_FILE
-            ),
-            "ranking": parity_gap(content / RANKER, "score", ranker / columns.PARITY_FILE),
-        },
-    }
-    (out / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    inputs = gate_inputs(evaluation.record.to_json(), json.dumps(facts))
-    page = render(
-        report_inputs(
-            f"{dataset_config.name}: {split.protocol.replace('_', ' ')}",
-            config,
+    report.parent.mkdir(parents=True, exist_ok=True)
+    if live is not None and live.measured_alike(content_hash(content, config), config):
+        evaluation = live.evaluation()
+        facts = run.facts(content, live.facts, json.loads((live.path / REPORTS / FACTS).read_text("utf-8")))
+        draft = live.draft()
+        shutil.copy2(live.path / REPORTS / PAGE, report)
+    else:
+        challenger = Recommender(content, config, UNSEALED)
+        holdout = Holdout.open(content / HOLDOUT)
+        evaluation = compare(
             challenger,
             holdout,
-            evaluation,
-            decide(inputs, parse_section(GateConfig, config["gate"])),
-            {"dataset": dataset, "splits": splits, "two_tower": two_tower, "index": index, "ranker": ranker},
+            run.evaluation,
+            events=run.dataset.target_events,
+            sensitive=run.dataset.sensitive_attributes,
+            train=run.split.part("train"),
+            champion=live.recommender() if live else None,
         )
-    )
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(page, encoding="utf-8")
-    (content / REPORTS).mkdir()
-    (content / REPORTS / "evaluation.html").write_text(page, encoding="utf-8")
-    draft = _draft(config, challenger, evaluation, split, dataset, champion, facts["index"])
+        facts = run.facts(content, live.facts if live else None, run.model_facts(challenger, content))
+        draft = run.draft(challenger, evaluation, live.release_id if live else None, facts["index"])
+        verdict = decide(gate_inputs(evaluation.record.to_json(), json.dumps(facts)), run.gate)
+        page = render(report_inputs(run, challenger, holdout, evaluation, verdict))
+        report.write_text(page, encoding="utf-8")
+        reports = content / REPORTS
+        reports.mkdir()
+        (reports / PAGE).write_text(page, encoding="utf-8")
+        (reports / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        evaluation.save(reports)
+    evaluation.save(out)
+    (out / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
     (candidate / DRAFT).write_text(json.dumps(draft, indent=1, ensure_ascii=False), encoding="utf-8")
     return _headline(evaluation)
-
-
-def _check_same_split(split: Split, models: Mapping[str, Path]) -> None:
-    """Refuse to measure a model on a holdout that its own training may have seen."""
-    for name, folder in models.items():
-        record = json.loads((folder / columns.TRAINING_FILE).read_text(encoding="utf-8"))
-        if record.get("split_fingerprint") != split.fingerprint:
-            raise ModelError(
-                f"{name} {folder}: was trained on another split ({record.get('split_fingerprint')}) than "
-                f"{split.directory} ({split.fingerprint}); train it again on this one"
-            )
 
 
 def gate_inputs(evaluation: str, facts: str) -> GateInputs:
@@ -134,73 +100,6 @@ def _object(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-@dataclass(frozen=True)
-class Champion:
-    """The live release, opened, and what the gate must know of it."""
-
-    recommender: Recommender
-    facts: Mapping[str, str]
-
-
-def open_champion(store: str, release_id: str) -> Champion | None:
-    """The champion of a store, verified, or None where there is none."""
-    if not release_id:
-        return None
-    opened = open_verified(release_id, open_store(store))
-    return Champion(
-        Recommender(opened.path, opened.manifest.config, release_id),
-        {
-            "content": content_hash(opened.path, opened.manifest.config),
-            "train_end": opened.manifest.dataset.train_end,
-            "valid_end": opened.manifest.dataset.valid_end,
-        },
-    )
-
-
-def measured_index(recommender: Recommender, sample: Path, index: Path) -> dict[str, Any]:
-    """What ``index.json`` says, with the recall measured again on the index as it will be served."""
-    described: dict[str, Any] = json.loads((index / INDEX_FILE).read_text(encoding="utf-8"))
-    with np.load(sample) as stored:
-        queries = stored["embedding"].astype(np.float32)
-    k = min(int(described["k"]), recommender.index.size)
-    exact = ExactIndex(np.asarray(recommender.embeddings), recommender.catalogue.ids.ids).search(queries, k)
-    found = recommender.index.search(queries, k)
-    hits = [np.isin(found.row(i)[0], exact.row(i)[0]).sum() / k for i in range(len(queries))]
-    return {**described, "recall": float(np.mean(hits))}
-
-
-def _draft(
-    config: Mapping[str, Any],
-    challenger: Recommender,
-    evaluation: Evaluation,
-    split: Split,
-    dataset: Path,
-    champion: str,
-    index: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The manifest's fields that are known before the verdict."""
-    described = json.loads((dataset / columns.DATASET_FILE).read_text(encoding="utf-8"))
-    events = parse_section(DatasetConfig, config["dataset"]).events
-    summary = evaluation.summary()
-    return {
-        "parent": champion or None,
-        "dataset": {
-            "fingerprint": described["fingerprint"],
-            "rows": described["rows"]["kept"],
-            **{name: split.record[name] for name in ("train_end", "valid_end", "watermark")},
-        },
-        "config": dict(config),
-        "events": {
-            name: event.model_dump(include={"weight", "weight_by"}, exclude_none=True)
-            for name, event in events.items()
-        },
-        "metrics": summary[FUNNEL],
-        "baselines": {name: values for name, values in summary.items() if name != FUNNEL},
-        "index": {name: index[name] for name in ("kind", "dim", "size", "k", "recall")},
-        "golden": golden_requests(challenger, split.record["watermark"]),
-    }
 
 
 def _headline(evaluation: Evaluation) -> dict[str, Any]:

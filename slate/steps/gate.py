@@ -7,7 +7,8 @@ from typing import Any
 from slate import columns
 from slate.config import GateConfig, parse_section
 from slate.evaluation.gate import decide
-from slate.steps.evaluate import FACTS, gate_inputs
+from slate.steps.champion import FACTS
+from slate.steps.evaluate import gate_inputs
 
 
 def gate(gate: Mapping[str, Any], evaluation: Path, candidate: Path, verdict: Path) -> str:  # noqa: ARG001

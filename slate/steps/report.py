@@ -1,14 +1,11 @@
 """Collect what the evaluate step and the steps before it wrote, for the report."""
 
-import json
 import platform
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow.parquet as pq
 
-from slate import __version__, columns
+from slate import columns
 from slate.clock import SystemClock, isoformat
 from slate.evaluation.holdout import Holdout, asks_for
 from slate.evaluation.record import Evaluation
@@ -17,6 +14,7 @@ from slate.recommend.recommender import Recommender
 from slate.release.verdict import Verdict
 from slate.release.verify import installed_versions
 from slate.retrieval.index.files import INDEX_FILE
+from slate.steps.trained import Run
 
 _SLATES: Final = 6
 _HISTORY_SHOWN: Final = 8
@@ -24,44 +22,28 @@ _WANTED_SHOWN: Final = 8
 
 
 def report_inputs(
-    title: str,
-    config: Mapping[str, Any],
-    recommender: Recommender,
-    holdout: Holdout,
-    evaluation: Evaluation,
-    verdict: Verdict,
-    folders: Mapping[str, Path],
+    run: Run, recommender: Recommender, holdout: Holdout, evaluation: Evaluation, verdict: Verdict
 ) -> ReportInputs:
-    """Everything the report shows.
-
-    Args:
-        folders: the artefact folders ``dataset``, ``splits``, ``two_tower``, ``index`` and ``ranker``.
-    """
-
-    def read(folder: str, name: str) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads((folders[folder] / name).read_text(encoding="utf-8"))
-        return loaded
-
-    split = read("splits", columns.SPLIT_FILE)
+    """Everything the report shows."""
+    split = run.split.record
     versions = {name: version or "not installed" for name, version in installed_versions().items()}
     return ReportInputs(
-        title=title,
+        title=f"{run.dataset.name}: {run.split.protocol.replace('_', ' ')}",
         generated_at=isoformat(SystemClock().now()),
         verdict=verdict,
         evaluation=evaluation,
-        dataset=read("dataset", columns.DATASET_FILE),
+        dataset=run.read("dataset", columns.DATASET_FILE),
         split=split,
-        interactions=pq.read_table(folders["dataset"] / columns.INTERACTIONS_FILE),
-        two_tower=read("two_tower", columns.TRAINING_FILE),
-        ranker=read("ranker", columns.TRAINING_FILE),
-        ranker_metrics=read("ranker", columns.METRICS_FILE),
-        index=read("index", INDEX_FILE),
+        interactions=pq.read_table(run.folders["dataset"] / columns.INTERACTIONS_FILE),
+        two_tower=run.read("two_tower", columns.TRAINING_FILE),
+        ranker=run.read("ranker", columns.TRAINING_FILE),
+        ranker_metrics=run.read("ranker", columns.METRICS_FILE),
+        index=run.read("index", INDEX_FILE),
         slates=sample_slates(recommender, holdout),
-        config=config,
+        config=run.config,
         provenance={
-            "Slate": __version__,
             **versions,
-            "Python": platform.python_version(),
+            "python": platform.python_version(),
             "data": split["dataset_fingerprint"],
             "split": split["fingerprint"],
         },

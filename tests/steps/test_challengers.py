@@ -10,15 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from slate.steps.train_ranker import train_ranker
 
 from slate.errors import GateError, ModelError
 from slate.release.verdict import Verdict
 from slate.steps.build_index import build_index
-from slate.steps.evaluate import FACTS, evaluate
+from slate.steps.champion import FACTS
+from slate.steps.evaluate import evaluate
 from slate.steps.gate import gate
 from slate.steps.push_release import push_release
 from slate.steps.split import split
+from slate.steps.train_ranker import train_ranker
 from slate.steps.train_two_tower import train_two_tower
 
 

@@ -1,0 +1,138 @@
+"""What one run trained: its folders and configuration, the evidence the gate needs, the manifest's draft."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slate import columns
+from slate.config import DatasetConfig, EvaluationConfig, GateConfig, parse_section
+from slate.data.holdout import Split
+from slate.errors import ModelError
+from slate.evaluation.parity import parity_gap
+from slate.evaluation.record import FUNNEL, Evaluation
+from slate.recommend.golden import golden_requests
+from slate.recommend.recommender import INDEX, QUERY_TOWER, RANKER, Recommender
+from slate.retrieval.index import ExactIndex
+from slate.retrieval.index.files import INDEX_FILE
+from slate.steps.assemble import content_hash
+
+_INSTANTS = ("train_end", "valid_end", "watermark")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run.
+
+    ``config`` maps section names to sections; ``folders`` holds the artefacts ``dataset``, ``splits``,
+    ``two_tower``, ``index`` and ``ranker``.
+    """
+
+    config: Mapping[str, Any]
+    folders: Mapping[str, Path]
+
+    @cached_property
+    def split(self) -> Split:
+        return Split.open(self.folders["splits"])
+
+    @cached_property
+    def dataset(self) -> DatasetConfig:
+        return parse_section(DatasetConfig, self.config["dataset"])
+
+    @cached_property
+    def evaluation(self) -> EvaluationConfig:
+        return parse_section(EvaluationConfig, self.config["evaluation"])
+
+    @cached_property
+    def gate(self) -> GateConfig:
+        return parse_section(GateConfig, self.config["gate"])
+
+    def read(self, folder: str, name: str) -> dict[str, Any]:
+        """A JSON file of an artefact."""
+        loaded: dict[str, Any] = json.loads((self.folders[folder] / name).read_text(encoding="utf-8"))
+        return loaded
+
+    def check_same_split(self) -> None:
+        """Refuse to measure a model on a holdout that its own training may have seen.
+
+        Raises:
+            ModelError: a model was trained on another split.
+        """
+        for name in ("two_tower", "ranker"):
+            trained_on = self.read(name, columns.TRAINING_FILE).get("split_fingerprint")
+            if trained_on != self.split.fingerprint:
+                raise ModelError(
+                    f"{name} {self.folders[name]}: was trained on another split ({trained_on}) than "
+                    f"{self.split.directory} ({self.split.fingerprint}); train it again on this one"
+                )
+
+    def facts(
+        self, content: Path, champion: Mapping[str, str] | None, models: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What the gate needs besides the evaluation; ``models`` holds index and parity."""
+        return {
+            "first_release": champion is None,
+            "challenger": {
+                "content": content_hash(content, self.config),
+                **{name: self.split.record[name] for name in _INSTANTS},
+            },
+            "champion": champion,
+            "attributes": self.dataset.sensitive_attributes,
+            "index": models["index"],
+            "parity": models["parity"],
+        }
+
+    def model_facts(self, challenger: Recommender, content: Path) -> dict[str, Any]:
+        """The index's recall and both models' parity, measured on the content that would be served."""
+        tower, ranker = (self.folders[name] / columns.PARITY_FILE for name in ("two_tower", "ranker"))
+        return {
+            "index": measured_index(challenger, tower, content / INDEX),
+            "parity": {
+                "retrieval": parity_gap(content / QUERY_TOWER, "serving_default", tower),
+                "ranking": parity_gap(content / RANKER, "score", ranker),
+            },
+        }
+
+    def draft(
+        self,
+        challenger: Recommender,
+        evaluation: Evaluation,
+        parent: str | None,
+        index: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """The manifest's fields that are known before the verdict."""
+        described = self.read("dataset", columns.DATASET_FILE)
+        summary = evaluation.summary()
+        return {
+            "parent": parent,
+            "dataset": {
+                "fingerprint": described["fingerprint"],
+                "rows": described["rows"]["kept"],
+                **{name: self.split.record[name] for name in _INSTANTS},
+            },
+            "config": dict(self.config),
+            "events": {
+                name: event.model_dump(include={"weight", "weight_by"}, exclude_none=True)
+                for name, event in self.dataset.events.items()
+            },
+            "metrics": summary[FUNNEL],
+            "baselines": {name: values for name, values in summary.items() if name != FUNNEL},
+            "index": {name: index[name] for name in ("kind", "dim", "size", "k", "recall")},
+            "golden": golden_requests(challenger, self.split.record["watermark"]),
+        }
+
+
+def measured_index(recommender: Recommender, sample: Path, index: Path) -> dict[str, Any]:
+    """What ``index.json`` says, with the recall measured again on the index as it will be served."""
+    described: dict[str, Any] = json.loads((index / INDEX_FILE).read_text(encoding="utf-8"))
+    with np.load(sample) as stored:
+        queries = stored["embedding"].astype(np.float32)
+    k = min(int(described["k"]), recommender.index.size)
+    exact = ExactIndex(np.asarray(recommender.embeddings), recommender.catalogue.ids.ids).search(queries, k)
+    found = recommender.index.search(queries, k)
+    hits = [np.isin(found.row(i)[0], exact.row(i)[0]).sum() / k for i in range(len(queries))]
+    return {**described, "recall": float(np.mean(hits))}

@@ -17,11 +17,11 @@ _TINY: Final = 1e-7
 
 
 class Bin(NamedTuple):
-    """Candidates of similar predicted probability: its mean, how often it happened, and how many."""
+    """Candidates of similar predicted probability: its mean, how often it happened, and how many they are."""
 
     predicted: float
     observed: float
-    count: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def calibration_bins(labels: Mask, probabilities: Floats, bins: int = _BINS) -> 
     """Bins of equal counts, by ascending probability; equal probabilities stay together.
 
     >>> calibration_bins(np.array([False, False, True, True]), np.array([0.1, 0.3, 0.6, 0.8]), bins=2)
-    [Bin(predicted=0.2, observed=0.0, count=2), Bin(predicted=0.7, observed=1.0, count=2)]
+    [Bin(predicted=0.2, observed=0.0, rows=2), Bin(predicted=0.7, observed=1.0, rows=2)]
     """
     if not len(labels):
         return []
@@ -73,8 +73,8 @@ def calibration_error(bins: list[Bin]) -> float:
     >>> round(calibration_error([Bin(0.2, 0.0, 1), Bin(0.7, 1.0, 3)]), 3)
     0.275
     """
-    total = sum(each.count for each in bins)
-    return sum(each.count * abs(each.observed - each.predicted) for each in bins) / total if total else 0.0
+    total = sum(each.rows for each in bins)
+    return sum(each.rows * abs(each.observed - each.predicted) for each in bins) / total if total else 0.0
 
 
 def best_threshold(labels: Mask, probabilities: Floats) -> float | None:
@@ -162,8 +162,8 @@ def list_metrics(lists: Lists, events: tuple[str, ...], weights: Floats, thresho
         return classification(labels, probabilities, uncorrected, threshold)
 
     retrieval = -np.broadcast_to(np.arange(lists.present.shape[1], dtype=np.float64), lists.present.shape)
-    gains = lists.interacted.astype(np.float64)
-    worth = lists.labels @ np.maximum(weights, 0.0)
+    gains: Floats = lists.interacted.astype(np.float64)
+    worth: Floats = lists.labels.astype(np.float64) @ np.maximum(weights, 0.0)
     by_event: dict[str, Mapping[str, Any]] = {}
     for number, name in enumerate(events):
         by_event[name] = one(number) | {"auc_given_interaction": _auc_given_interaction(lists, number)}

@@ -211,10 +211,8 @@ class RankingModel(tf.keras.Model):
         self._outputs = 2 + len(features.events)
         width = self._outputs if self._linear else config.dim
         self.items = ItemEncoder(items, features, width, config.id_dropout, linear=self._linear)
-        self._users = FeatureEmbedding(features.users, width, name="users") if features.users else None
-        self._context = (
-            FeatureEmbedding(features.context, width, name="context") if features.context else None
-        )
+        self._users = _embedding(features.users, width, "users", self._linear)
+        self._context = _embedding(features.context, width, "context", self._linear)
         popularity = np.log1p(items.counts.astype(np.float64))
         spread = float(popularity.std()) or 1.0
         self.popularity = ((popularity - popularity.mean()) / spread).astype(np.float32)

@@ -145,10 +145,10 @@ class Ranker:
         import tensorflow as tf
 
         count = _power_of_two(len(queries))
-        inputs: dict[str, EncodedArray] = {
-            name: np.pad(array, [(0, count - len(queries))] + [(0, 0)] * (array.ndim - 1))
-            for name, array in encode_queries(queries, self.features, self.length).items()
-        }
+        inputs: dict[str, EncodedArray] = {}
+        for name, array in encode_queries(queries, self.features, self.length).items():
+            inputs[name] = np.zeros((count, *array.shape[1:]), array.dtype)
+            inputs[name][: len(queries)] = array
         rows, given = np.zeros((count, width), np.int32), np.zeros((count, width), np.float32)
         for place, (own, own_scores) in enumerate(zip(candidates, scores, strict=True)):
             rows[place, : len(own)] = np.asarray(own) + 1

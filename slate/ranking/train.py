@@ -43,13 +43,16 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trained:
-    """The model at its best epoch (0 is before training), and what to know of it."""
+    """The model at its best epoch (0 is before training), and what to know of it.
+
+    ``value_mean`` is what a positive of weight 1 is worth; 0 where values are no weights.
+    """
 
     model: RankingModel
     epochs: tuple[Epoch, ...]
     best_epoch: int
     notes: tuple[str, ...]
-    value_weights_mean: float
+    value_mean: float
 
 
 class Losses(NamedTuple):

@@ -72,10 +72,11 @@ def train_ranker(
     out.mkdir(parents=True, exist_ok=True)
     served.save(out / MODEL)
     assessor = Assessor(trained.model, served, occasions, pools, encoded, sampler, config.seed)
-    np.savez(out / columns.PARITY_FILE, **assessor.parity_sample(_PARITY_ROWS))
+    np.savez(out / columns.PARITY_FILE, allow_pickle=False, **assessor.parity_sample(_PARITY_ROWS))
     weights = np.asarray([event.weight for event in described], np.float32)
     measured = assessor.metrics(parts, features.events, weights)
     (out / columns.METRICS_FILE).write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    seconds = time.monotonic() - started
     record = {
         "model": config.model,
         "epochs": [asdict(epoch) for epoch in trained.epochs],
@@ -94,14 +95,15 @@ def train_ranker(
         "negatives": len(occasions.items) * config.negatives,
         "positives_by_event": dict(zip(features.events, occasions.events.sum(axis=0).tolist(), strict=True)),
         "scale": trained.model.scale._asdict(),
+        "value_mean": trained.value_mean,
         "notes": list(trained.notes),
         "split_fingerprint": split.fingerprint,
-        "seconds": time.monotonic() - started,
+        "seconds": seconds,
     }
     (out / columns.TRAINING_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
     return _headline(measured) | {
         "ranker_best_epoch": float(trained.best_epoch),
-        "ranker_seconds": record["seconds"],
+        "ranker_seconds": seconds,
     }
 
 

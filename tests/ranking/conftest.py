@@ -141,7 +141,7 @@ def make_world(
 
 
 def taste_data(
-    people: int = 120, seed: int = 5
+    people: int = 400, seed: int = 5
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
     """Interactions, items and users: 8 genres of 8 items, three training items, three later, one last.
 

@@ -2,42 +2,41 @@
 
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from slate.evaluation.intervals import Estimate
-from slate.evaluation.record import CHAMPION, FUNNEL, RETRIEVAL, EvaluationRecord
+from slate.evaluation.record import FUNNEL, RETRIEVAL, EvaluationRecord
 
-_NAMES: Final = {
-    FUNNEL: "this release (retrieval + ranking)",
-    RETRIEVAL: "retrieval alone",
-    CHAMPION: "champion",
-}
+_NAMES: Final = {FUNNEL: "this release", RETRIEVAL: "its retrieval alone"}
 
 
 def evaluation_table(record: EvaluationRecord) -> Table:
-    """Every ranker on the same targets; the interval of the deciding metric is shown."""
+    """Every ranker on the same targets; the interval is that of the deciding metric."""
     counts = record.targets
     table = Table(
         title=f"{counts.evaluated:,} targets of {counts.users:,} users, "
-        f"{record.protocol.replace('_', ' ')} protocol",
-        caption=f"mean over users; 95% interval of {record.metric.upper()}",
+        f"{record.protocol.replace('_', ' ')} protocol, mean over users",
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
     )
-    metrics = [f"{kind}@{k}" for k in record.ks for kind in ("recall", "ndcg")]
-    table.add_column("")
-    for metric in metrics:
-        table.add_column(metric, justify="right")
-    table.add_column("coverage", justify="right")
-    table.add_column("novelty", justify="right")
+    others = [f"recall@{k}" for k in record.ks]
+    table.add_column("", no_wrap=True)
+    for heading in (record.metric, "95% interval", *others, "coverage"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, ranker in record.rankers.items():
-        cells = [_estimate(ranker.metrics[metric], interval=metric == record.metric) for metric in metrics]
-        style = "bold" if name == record.challenger else ""
         table.add_row(
-            _NAMES.get(name, name), *cells, f"{ranker.coverage:.1%}", f"{ranker.novelty:.2f}", style=style
+            _NAMES.get(name, name),
+            f"{ranker.metrics[record.metric].value:.4f}",
+            _interval(ranker.metrics[record.metric]),
+            *(f"{ranker.metrics[metric].value:.4f}" for metric in others),
+            f"{ranker.coverage:.1%}",
+            style="bold" if name == record.challenger else "",
         )
     return table
 
 
-def _estimate(estimate: Estimate, *, interval: bool) -> str:
-    if not interval or estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.4f}"
-    return f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return "one user"
+    return f"{estimate.low:.4f}-{estimate.high:.4f}"

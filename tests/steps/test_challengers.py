@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from slate.errors import GateError, ModelError
+from slate.evaluation.record import Evaluation
 from slate.release.verdict import Verdict
 from slate.steps.build_index import build_index
-from slate.steps.champion import FACTS
+from slate.steps.champion import FACTS, open_champion
 from slate.steps.evaluate import evaluate
 from slate.steps.gate import gate
 from slate.steps.push_release import push_release
@@ -79,6 +80,9 @@ def test_the_champions_own_content_is_unchanged_and_cannot_be_pushed(tiny: Any, 
     challenge = Challenge(tiny, tmp_path)
     verdict = challenge.judge()
     assert verdict.status == "unchanged"
+    shipped = open_champion(tiny.store, tiny.release_id)
+    assert shipped is not None
+    assert shipped.evaluation().record == Evaluation.open(challenge.evaluation).record
     with pytest.raises(GateError, match="unchanged"):
         push_release(tiny.store, challenge.candidate, challenge.verdict, "test")
 

@@ -102,7 +102,7 @@ def run(
         failed = failed_checks(result)
         if _BENCHMARK_CHECK in failed and chosen.split.protocol != "temporal":
             console.print(
-                f"measured only: {chosen.split.protocol} is a benchmark protocol, whose models are never released"
+                f"measured only: {chosen.split.protocol} is a benchmark protocol and makes no release"
             )
             return
         raise GateError(

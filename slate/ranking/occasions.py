@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from slate import columns
 from slate.clock import from_microseconds, isoformat, microseconds
-from slate.config import RankingConfig
 from slate.data.holdout import Split
 from slate.data.sequences import UserLog
 from slate.errors import DataError
@@ -39,7 +38,8 @@ class Occasions:
 
     ``items`` int32 [p] are catalogue rows, ``events`` bool [p, events] say what followed, ``values``
     float32 [p] are the last value given, NaN without one. ``seen`` are the distinct items of each history.
-    ``repeats`` counts interactions left out because the user had the item before.
+    ``repeats`` counts interactions left out because the user had the item before, ``not_sampled`` the
+    requests left out because there are too many.
     """
 
     queries: tuple[Query, ...]
@@ -50,6 +50,7 @@ class Occasions:
     values: Float32
     seen: tuple[Int32, ...]
     repeats: int
+    not_sampled: int = 0
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -73,6 +74,7 @@ class Occasions:
             self.values[kept],
             tuple(self.seen[int(p)] for p in positions),
             self.repeats,
+            self.not_sampled,
         )
 
 
@@ -103,8 +105,8 @@ class Parts:
     report: Int64
 
 
-def gather(split: Split) -> Occasions:
-    """Every occasion of the validation slice, by instant, then user.
+def gather(split: Split, most: int | None = None, seed: int = 0) -> Occasions:
+    """The occasions of the validation slice, by instant, then user: at most ``most``, drawn by seed.
 
     Raises:
         DataError: the slice reaches back into the tower's training.
@@ -122,7 +124,12 @@ def gather(split: Split) -> Occasions:
     items: list[int] = []
     events: list[Mask] = []
     values: list[float] = []
-    for (at, user), group in sorted(touched.items()):
+    chosen = sorted(touched)
+    if most is not None and len(chosen) > most:
+        places = np.random.default_rng(seed).choice(len(chosen), most, replace=False)
+        chosen = [chosen[place] for place in sorted(places.tolist())]
+    for at, user in chosen:
+        group = touched[at, user]
         history = log.history_of(user, before=at if temporal else None)
         first = group[0].row
         asked = {name: column[first] for name, column in context.items()}
@@ -143,6 +150,7 @@ def gather(split: Split) -> Occasions:
         np.asarray(values, np.float32),
         tuple(seen),
         repeats,
+        len(touched) - len(chosen),
     )
 
 
@@ -228,14 +236,6 @@ def retrieve(
             rows[query, : len(fresh)] = fresh
             scores[query, : len(fresh)] = embeddings[fresh] @ embedded[query]
     return Pools(rows, scores, embedded)
-
-
-def sample(occasions: Occasions, config: RankingConfig) -> Occasions:
-    """At most ``config.max_queries`` requests, drawn by seed and kept in order."""
-    if len(occasions) <= config.max_queries:
-        return occasions
-    chosen = np.random.default_rng(config.seed).choice(len(occasions), config.max_queries, replace=False)
-    return occasions.take(np.sort(chosen))
 
 
 def divide(occasions: Occasions, protocol: str) -> Parts:

@@ -87,7 +87,6 @@ class Trainer:
     ) -> None:
         self._config, self._occasions, self._encoded = config, occasions, encoded
         self._sampler, self._parts = sampler, parts
-        self._rng = np.random.default_rng(config.seed)
         self.notes: list[str] = []
         tf.keras.utils.set_random_seed(config.seed)
         fit = sampler.draw(np.random.default_rng(config.seed + 1), parts.fit)

@@ -40,7 +40,7 @@ def train_ranker(
     """
     from slate.ranking.assess import Assessor
     from slate.ranking.model import Items
-    from slate.ranking.occasions import divide, gather, retrieve, sample
+    from slate.ranking.occasions import divide, gather, retrieve
     from slate.ranking.sampling import Sampler
     from slate.ranking.served import ServedRanker
     from slate.ranking.train import Trainer
@@ -51,13 +51,12 @@ def train_ranker(
     split, out = Split.open(splits), Path(out)
     features, catalogue = split.features, split.catalogue
     embeddings = _embeddings(two_tower, len(catalogue))
-    gathered = gather(split)
-    if not len(gathered):
+    occasions = gather(split, config.max_queries, config.seed)
+    if not len(occasions):
         raise DataError(
-            f"ranker: none of the validation rows is usable ({gathered.repeats} repeat an item that their "
+            f"ranker: none of the validation rows is usable ({occasions.repeats} repeat an item that their "
             "user already had); lengthen the slice with split.valid_fraction"
         )
-    occasions = sample(gathered, config)
     encoder = QueryEncoder.open(two_tower / "query_tower", features, _history_length(two_tower))
     pools = retrieve(occasions, encoder, open_index(index), embeddings, config.candidates)
     encoded = encode_queries(occasions.queries, features, config.history)
@@ -88,8 +87,8 @@ def train_ranker(
             "fit": len(parts.fit),
             "stop": len(parts.stop),
             "report": len(parts.report),
-            "not_sampled": len(gathered) - len(occasions),
-            "repeats_left_out": gathered.repeats,
+            "not_sampled": occasions.not_sampled,
+            "repeats_left_out": occasions.repeats,
         },
         "positives": len(occasions.items),
         "negatives": len(occasions.items) * config.negatives,

@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from slate.config import RankingConfig
 from slate.data.holdout import Split
 from slate.errors import DataError
-from slate.ranking.occasions import Occasions, divide, gather, retrieve, sample
+from slate.ranking.occasions import Occasions, divide, gather, retrieve
 from slate.retrieval.index import open_index
 from slate.retrieval.query import QueryEncoder, encode_queries
 
@@ -195,11 +194,14 @@ def test_parts_by_user_keep_a_user_together() -> None:
     assert min(len(parts.stop), len(parts.report)) > 50
 
 
-def test_sampling_keeps_order_and_is_repeatable() -> None:
-    many = times_only(list(range(50)), [f"u{n}" for n in range(50)])
-    config = RankingConfig(max_queries=20, seed=3)
-    first, second = sample(many, config), sample(many, config)
-    assert len(first) == 20
+def test_sampling_keeps_order_and_is_repeatable(taste: Any) -> None:
+    data = Split.open(taste.splits)
+    first, second, whole = gather(data, 20, 3), gather(data, 20, 3), gather(data, 1_200)
+    assert (len(first), first.not_sampled) == (20, 1_180)
     assert first.users == second.users
     assert (np.diff(first.times) > 0).all()
-    assert len(sample(many, RankingConfig(max_queries=50))) == 50
+    assert (len(whole), whole.not_sampled) == (1_200, 0)
+    place = {(q.at, u): i for i, (q, u) in enumerate(zip(whole.queries, whole.users, strict=True))}
+    at = place[first.queries[4].at, first.users[4]]
+    np.testing.assert_array_equal(first.seen[4], whole.seen[at])
+    assert first.items[first.offsets[4]] == whole.items[whole.offsets[at]]

@@ -8,7 +8,7 @@ from rich.table import Table
 from slate.evaluation.intervals import Estimate
 from slate.evaluation.record import FUNNEL, RETRIEVAL, EvaluationRecord
 
-_NAMES: Final = {FUNNEL: "this release", RETRIEVAL: "its retrieval alone"}
+_NAMES: Final = {FUNNEL: "funnel", RETRIEVAL: "retrieval only"}
 
 
 def evaluation_table(record: EvaluationRecord) -> Table:
@@ -38,5 +38,5 @@ def evaluation_table(record: EvaluationRecord) -> Table:
 
 def _interval(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
-        return "one user"
-    return f"{estimate.low:.4f}-{estimate.high:.4f}"
+        return "-"
+    return f"{estimate.low:.3f}-{estimate.high:.3f}"

@@ -30,7 +30,7 @@ def print_summary(run: RunResult, console: Console) -> None:
         _print_verdict(Verdict.from_json(written.read_text(encoding="utf-8")), console)
     candidate = run.artefact("evaluate", "candidate")
     if candidate is not None:
-        _print_sample(candidate, run.release_id or "not released", console)
+        _print_sample(candidate, run.release_id or "(none made)", console)
     if run.release_id:
         console.print(f"release  [bold]{escape(run.release_id)}[/bold]")
     if run.report:

@@ -1,0 +1,84 @@
+"""The commands of the README are run, or, where they need a cluster or minutes, parsed."""
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+import slate
+from slate.cli.main import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.removeprefix("$ slate ")
+    for block in re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("$ slate ")
+]
+#: Commands that run the whole pipeline (another test does) or talk to a cluster.
+PARSED_ONLY = ("run", "submit", "schedule")
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(COMMANDS) > 10
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith(PARSED_ONLY)])
+def test_a_command_of_the_readme_works(
+    command: str, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for store in (".slate", ".slate/bookshop"):
+        for part in ("releases", "channels"):
+            copy_tree(Path(tiny.store) / part, tmp_path / store / part)
+    arguments = shlex.split(command, comments=True)
+    release = [tiny.release_id if a in ("RELEASE", "OTHER") else a for a in arguments]
+    result = CliRunner().invoke(app, release)
+    if arguments[:2] == ["releases", "rollback"]:
+        # The store of this test has one release, so there is nowhere to go back to.
+        assert "holds nothing older" in str(result.exception)
+        return
+    assert result.exit_code == 0, result.output + str(result.exception)
+    assert result.output.strip()
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    for path in source.rglob("*"):
+        if path.is_file():
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            os.link(path, copy)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(PARSED_ONLY)])
+def test_a_command_that_needs_more_is_spelled_right(command: str) -> None:
+    name, *arguments = shlex.split(command, comments=True)
+    group = typer.main.get_command(app)
+    found = group.commands[name]  # type: ignore[attr-defined]
+    options = {option for parameter in found.params for option in parameter.opts}
+    assert {a for a in arguments if a.startswith("-")} <= options
+    for argument in arguments:
+        if argument.endswith(".yaml"):
+            assert (ROOT / argument).is_file()
+
+
+def test_the_python_of_the_readme_works(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(slate, "open_release", lambda _, opener=slate.open_release: opener(tiny.store))
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own README
+    assert capsys.readouterr().out.count("film") == 10
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []

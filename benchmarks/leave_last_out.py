@@ -1,6 +1,6 @@
 """The default two-tower model on MovieLens-100K, leave-last-out, beside simple baselines.
 
-Every interaction is a positive; each user's last one is predicted from what lies strictly before it,
+Every interaction is a positive; each user's last one is predicted from everything before it,
 ranked against the whole catalogue without the items already seen. Run from the repository:
 
     python benchmarks/leave_last_out.py --seeds 3
@@ -45,7 +45,7 @@ def measures(targets: RankedTargets, ranks: npt.NDArray[np.int64], seconds: floa
 def baseline_rows(data: TrainingData, targets: RankedTargets) -> dict[str, dict[str, float]]:
     """Popularity, Markov and EASE, fitted on the training slice."""
     started = time.perf_counter()
-    baselines = fit_baselines(data.train, len(data.catalogue))
+    baselines = fit_baselines(data.split.train_log(), len(data.split.catalogue))
     fitted = time.perf_counter() - started
     rows = {}
     for name, model in baselines.models.items():
@@ -62,7 +62,7 @@ def tower_row(config: SlateConfig, seed: int, data: TrainingData, targets: Ranke
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         train_two_tower(
-            retrieval.model_dump(mode="json"), config.section("dataset"), data.folder, folder, None
+            retrieval.model_dump(mode="json"), config.section("dataset"), data.split.directory, folder, None
         )
         seconds = time.perf_counter() - started
         table = np.load(Path(folder) / columns.EMBEDDINGS_FILE)
@@ -108,7 +108,7 @@ def main() -> None:
             "targets": len(targets),
             "rows": rows,
             "retrieval": config.section("retrieval"),
-            "split_fingerprint": data.fingerprint,
+            "split_fingerprint": data.split.fingerprint,
             "machine": {
                 "cores": len(os.sched_getaffinity(0)),
                 "platform": platform.platform(),

@@ -243,7 +243,7 @@ class RankingConfig(Section):
 
     ``negatives`` are drawn for each positive, ``uniform_negatives`` of them from the whole catalogue and
     the rest from the ``candidates`` that retrieval finds. At most ``max_queries`` requests are used.
-    ``learning_rate`` is 0.001 unless given, 0.02 for logistic regression. ``weighted_by_value`` weights
+    ``learning_rate`` is 0.0003 unless given, 0.02 for logistic regression. ``weighted_by_value`` weights
     positives by their value, so that probabilities count value instead of interactions.
     """
 

@@ -75,11 +75,12 @@ class Split:
 
     def everything(self) -> pa.Table:
         """All interactions: the three parts, and the rows of users that are never trained on."""
-        tables = [self.part("train"), self.part("valid"), self.part("test")]
-        unseen = self.directory / columns.UNSEEN_FILE
-        if unseen.exists():
-            tables.append(pq.read_table(unseen))
-        return pa.concat_tables(tables)
+        return pa.concat_tables([self.part("train"), self.part("valid"), self.part("test"), *self.unseen()])
+
+    def unseen(self) -> list[pa.Table]:
+        """Training-period rows of users that are never trained on, where there are any."""
+        path = self.directory / columns.UNSEEN_FILE
+        return [pq.read_table(path)] if path.exists() else []
 
     def train_log(self) -> UserLog:
         """What may be trained on, as one log a user."""

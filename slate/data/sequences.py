@@ -111,6 +111,12 @@ class UserLog:
         part = slice(entries.start, stop)
         return History(self.items[part], self.events[part], self.times[part])
 
+    def until(self, entry: int) -> History:
+        """What the user of an entry did before it, in the log's order."""
+        start = self.offsets[np.searchsorted(self.offsets, entry, side="right") - 1]
+        part = slice(int(start), entry)
+        return History(self.items[part], self.events[part], self.times[part])
+
     def history_of(self, user_id: str, before: int | None = None) -> History:
         """The same by user id; empty for an unknown user."""
         row = self.users.row(user_id)

@@ -19,7 +19,7 @@ K: Final = 10
 
 @dataclass(frozen=True)
 class RankedTargets:
-    """Targets, each to be predicted from its user's history strictly before it.
+    """Targets, each to be predicted from what its user did before it.
 
     ``items`` are the catalogue rows to find, ``users`` the user of each, ``seen_query`` and
     ``seen_item`` the pairs that are excluded from the ranking.
@@ -42,8 +42,14 @@ class RankedTargets:
         users: Mapping[str, Mapping[str, object]],
         limit: int,
         seed: int,
+        *,
+        successive: bool = True,
     ) -> "RankedTargets":
-        """At most ``limit`` of the log's ``entries``; items that their user had before are left out."""
+        """At most ``limit`` of the log's ``entries``; items that their user had before are left out.
+
+        ``successive`` histories end strictly before the target's instant; the others hold everything
+        before the target in the user's order, ties included, as leave-last-out does.
+        """
         order = np.random.default_rng(seed).permutation(entries)
         queries: list[Query] = []
         chosen: list[int] = []
@@ -51,7 +57,7 @@ class RankedTargets:
             if len(chosen) == limit:
                 break
             user = int(np.searchsorted(log.offsets, entry, side="right")) - 1
-            history = log.history(user, before=int(log.times[entry]))
+            history = log.history(user, before=int(log.times[entry])) if successive else log.until(entry)
             if np.any(history.items == log.items[entry]):
                 continue
             context = {name: values[entry] for name, values in log.context.items()}

@@ -47,9 +47,9 @@ def train_two_tower(
     valid = data.targets("valid", events, config.validation_targets, config.seed)
     folder = None
     if checkpoints is not None:
-        folder = Path(checkpoints) / checkpoint_key(config, data.fingerprint)
-    examples = Examples.of(data.train, data.features, events, data.users)
-    trainer = Trainer(config, data.features, data.catalogue, examples, valid, folder)
+        folder = Path(checkpoints) / checkpoint_key(config, data.split.fingerprint)
+    examples = Examples.of(data.split.train_log(), data.features, events, data.split.user_features)
+    trainer = Trainer(config, data.features, data.split.catalogue, examples, valid, folder)
     trained = trainer.run()
     out.mkdir(parents=True, exist_ok=True)
     sample = data.parity_queries(events, _PARITY_ROWS, config.seed)
@@ -64,7 +64,7 @@ def train_two_tower(
         "loss": "full" if trained.model.full_softmax else "sampled",
         "seed": config.seed,
         "valid_targets": len(valid),
-        "split_fingerprint": data.fingerprint,
+        "split_fingerprint": data.split.fingerprint,
         "seconds": seconds,
     }
     (out / columns.TRAINING_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -13,7 +13,7 @@ from slate.ranking.model import ItemEncoder, Items, RankingModel, Scale, TargetA
 FEATURES = FeatureSpace(
     items=(FeatureEncoder("genre", FeatureKind.CATEGORICAL, ("a", "b")),),
     users=(FeatureEncoder("age", FeatureKind.NUMERIC),),
-    context=(),
+    context=(FeatureEncoder("surface", FeatureKind.CATEGORICAL, ("home", "search")),),
     events=("view", "like"),
 )
 
@@ -30,6 +30,7 @@ def inputs(length: int, width: int) -> dict[str, tf.Tensor]:
         "history_events": tf.constant(rng.integers(1, 3, (2, length)), tf.int32),
         "history_ages": tf.constant(rng.uniform(0, 12, (2, length)), tf.float32),
         "user_age": tf.constant(rng.standard_normal((2, 2)), tf.float32),
+        "context_surface": tf.constant([2, 3], tf.int32),
         "candidates": tf.constant(rng.integers(1, 5, (2, width)), tf.int32),
         "retrieval_scores": tf.constant(rng.standard_normal((2, width)), tf.float32),
         "ranks": tf.constant(np.tile(np.arange(width), (2, 1)), tf.float32),
@@ -99,6 +100,23 @@ def test_padded_histories_change_no_answer(kind: str) -> None:
     }
     for short, long in zip(each(given), each(longer), strict=True):
         np.testing.assert_allclose(short, long, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["multitask", "logistic"])
+@pytest.mark.parametrize("name", ["user_age", "context_surface", "retrieval_scores", "ranks", "candidates"])
+def test_every_input_counts(kind: str, name: str) -> None:
+    given = inputs(length=4, width=3)
+    each = randomised(model(kind), given)
+    changed = given | {name: given[name][::-1] + (1 if given[name].dtype == tf.float32 else 0)}
+    assert np.abs(each(given).interaction - each(changed).interaction).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["history_items", "history_events", "history_ages"])
+def test_the_history_counts(name: str) -> None:
+    given = inputs(length=4, width=3)
+    each = randomised(model(), given)
+    changed = given | {name: given[name][::-1]}
+    assert np.abs(each(given).interaction - each(changed).interaction).max() > 1e-3
 
 
 @pytest.mark.parametrize("kind", ["multitask", "logistic"])

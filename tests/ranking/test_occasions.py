@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -68,6 +69,17 @@ def test_occasions_by_hand(make_world: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.values, [4, 3, np.nan])
     assert [names(data, seen) for seen in found.seen] == [["a", "b"], ["a", "b"]]
     assert (np.diff(found.times) > 0).all()
+
+
+def test_context_is_that_of_the_first_interaction(make_world: Any, tmp_path: Path) -> None:
+    world = open_world(make_world, tmp_path / "w", INTERACTIONS)
+    for part in ("train", "valid", "test"):
+        path = world.splits / f"{part}.parquet"
+        table = pq.read_table(path)
+        surfaces = [f"{part} {n}" for n in range(table.num_rows)]
+        pq.write_table(table.append_column("surface", pa.array(surfaces)), path)
+    found = gather(Split.open(world.splits))
+    assert [dict(q.context) for q in found.queries] == [{"surface": "valid 0"}, {"surface": "valid 4"}]
 
 
 def test_leave_last_out_takes_histories_whole(make_world: Any, tmp_path: Path) -> None:

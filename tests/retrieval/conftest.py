@@ -118,7 +118,7 @@ def save_splits(
     pq.write_table(users, folder / "users.parquet")
     pq.write_table(table.table, folder / "items.parquet")
     (folder / "features.json").write_text(space(table, users).to_json())
-    (folder / "split.json").write_text(json.dumps({"fingerprint": folder.name}))
+    (folder / "split.json").write_text(json.dumps({"fingerprint": folder.name, "protocol": "temporal"}))
     return folder
 
 

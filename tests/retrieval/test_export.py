@@ -30,10 +30,10 @@ def data(cycle_splits: Path) -> TrainingData:
 
 @pytest.fixture(scope="module")
 def model(data: TrainingData, config: RetrievalConfig) -> TwoTower:
-    examples = Examples.of(data.train, data.features, TARGETS, data.users)
+    examples = Examples.of(data.split.train_log(), data.features, TARGETS, data.split.user_features)
     short = config.model_copy(update={"epochs": 1})
     return (
-        Trainer(short, data.features, data.catalogue, examples, data.targets("valid", TARGETS, 9, 1))
+        Trainer(short, data.features, data.split.catalogue, examples, data.targets("valid", TARGETS, 9, 1))
         .run()
         .model
     )
@@ -71,7 +71,7 @@ def test_batched_training_states_and_served_queries_agree(
     data: TrainingData, model: TwoTower, config: RetrievalConfig
 ) -> None:
     """The path that training takes over all positions gives what one query alone gives."""
-    log = data.train
+    log = data.split.train_log()
     user = 4
     history = log.history(user)
     table = model.candidate_embeddings()
@@ -90,8 +90,8 @@ def test_batched_training_states_and_served_queries_agree(
 def test_events_planted_at_or_after_the_request_change_no_embedding(
     data: TrainingData, model: TwoTower, config: RetrievalConfig
 ) -> None:
-    table = data.table("train")
-    at = int(data.train.times.max()) // 2 + int(data.train.times.min()) // 2
+    table = data.split.part("train")
+    at = int(data.split.train_log().times.max()) // 2 + int(data.split.train_log().times.min()) // 2
     first = table.slice(0, 1).to_pylist()[0]
     planted = [
         first | {"item_id": f"i{n:02d}", "timestamp": from_microseconds(at + n * 1_000_000)} for n in range(3)
@@ -100,7 +100,7 @@ def test_events_planted_at_or_after_the_request_change_no_embedding(
     embed = tf.function(model.embed)
 
     def answers(rows: pa.Table, before: int) -> np.ndarray:
-        log = UserLog.from_table(rows, data.catalogue.ids, data.features.events)
+        log = UserLog.from_table(rows, data.split.catalogue.ids, data.features.events)
         queries = [Query(log.history(user, before), before) for user in range(len(log.users))]
         encoded = encode_queries(queries, data.features, config.history)
         return embed({n: tf.constant(a) for n, a in encoded.items()}, model.candidate_embeddings()).numpy()

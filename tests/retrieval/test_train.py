@@ -24,9 +24,9 @@ TARGETS = ["like", "view"]
 
 def trainer(splits: Path, config: RetrievalConfig, checkpoints: Path | None = None) -> Trainer:
     data = TrainingData.open(splits)
-    examples = Examples.of(data.train, data.features, TARGETS, data.users)
+    examples = Examples.of(data.split.train_log(), data.features, TARGETS, data.split.user_features)
     valid = data.targets("valid", TARGETS, 100, 1)
-    return Trainer(config, data.features, data.catalogue, examples, valid, checkpoints)
+    return Trainer(config, data.features, data.split.catalogue, examples, valid, checkpoints)
 
 
 def vectors(trained: Trained, made: Trainer) -> tuple[np.ndarray, np.ndarray]:

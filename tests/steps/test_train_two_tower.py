@@ -56,7 +56,7 @@ def splits(tmp_path: Path) -> Path:
     pq.write_table(pa.table({"user_id": [f"u{n}" for n in range(12)]}), folder / "users.parquet")
     context = fit_encoders({"device": Feature(kind=FeatureKind.CATEGORICAL)}, {"device": ["tv", "web"]})
     (folder / "features.json").write_text(FeatureSpace((), (), context, ("like", "hide")).to_json())
-    (folder / "split.json").write_text(json.dumps({"fingerprint": "f"}))
+    (folder / "split.json").write_text(json.dumps({"fingerprint": "f", "protocol": "temporal"}))
     return folder
 
 

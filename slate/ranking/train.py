@@ -25,7 +25,7 @@ Batch = Mapping[str, tf.Tensor]
 #: Fewer positives to fit or to stop on than these, and the model stays what it is before training.
 FEWEST_TO_FIT: Final = 20
 FEWEST_TO_STOP: Final = 5
-_LEARNING_RATES: Final = {"multitask": 0.0003, "logistic": 0.02}
+_LEARNING_RATES: Final = {"multitask": 0.0005, "logistic": 0.02}
 _CLIP: Final = 5.0
 _PRESENT, _WEIGHTS, _OFFSETS = "present", "weights", "offsets"
 _EVENTS, _VALUES, _HAS_VALUE, _REAL = "event_labels", "values", "has_value", "real"

@@ -18,6 +18,7 @@ from slate.evaluation.record import FUNNEL, Evaluation
 from slate.recommend.golden import golden_requests
 from slate.recommend.recommender import INDEX, QUERY_TOWER, RANKER, Recommender
 from slate.retrieval.index import ExactIndex
+from slate.retrieval.index.build import recall
 from slate.retrieval.index.files import INDEX_FILE
 from slate.steps.assemble import content_hash
 
@@ -132,7 +133,5 @@ def measured_index(recommender: Recommender, sample: Path, index: Path) -> dict[
     with np.load(sample) as stored:
         queries = stored["embedding"].astype(np.float32)
     k = min(int(described["k"]), recommender.index.size)
-    exact = ExactIndex(np.asarray(recommender.embeddings), recommender.catalogue.ids.ids).search(queries, k)
-    found = recommender.index.search(queries, k)
-    hits = [np.isin(found.row(i)[0], exact.row(i)[0]).sum() / k for i in range(len(queries))]
-    return {**described, "recall": float(np.mean(hits))}
+    exact = ExactIndex(np.asarray(recommender.embeddings), recommender.catalogue.ids.ids)
+    return {**described, "recall": recall(recommender.index, exact, queries, k)}

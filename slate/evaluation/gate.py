@@ -24,6 +24,7 @@ BENCHMARK: Final = "leave_last_out"
 MODELS: Final = ("retrieval", "ranking")
 
 _NORMAL: Final = NormalDist()
+_MORE_USERS: Final = " Bring more data, raise split.test_fraction, or lower gate.min_users."
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ def _users(inputs: GateInputs, config: GateConfig) -> Check:
         value=users,
         threshold=config.min_users,
         passed=users >= config.min_users,
-        detail=f"{users} users were measured; at least {config.min_users} are needed.",
+        detail=f"{users} users were measured; at least {config.min_users} are needed."
+        + ("" if users >= config.min_users else _MORE_USERS),
     )
 
 

@@ -79,7 +79,7 @@ def test_changed_data_runs_everything_again_and_settings_only_what_reads_them(
     assert standin.ran[0] == "ingest"
 
 
-def test_a_refusal_is_exit_3_and_a_benchmark_alone_is_not(
+def test_a_refusal_is_exit_3_and_a_benchmark_is_not(
     standin: Standin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("slate.cli.summary.print_summary", lambda *_: None)
@@ -89,9 +89,11 @@ def test_a_refusal_is_exit_3_and_a_benchmark_alone_is_not(
     assert refused.exception.exit_code == 3
     assert "refused by protocol, slices" in str(refused.exception)
     standin.behave(gate={"returns": "refused", "verdict": ["protocol"]})
-    measured = slate_run()
+    assert isinstance(slate_run().exception, GateError), "the run did not ask for a benchmark"
+    standin.behave(gate={"returns": "refused", "verdict": ["protocol", "slices"]})
+    measured = slate_run("--set", "split.protocol=leave_last_out")
     assert measured.exit_code == 0
-    assert "a benchmark protocol makes no release" in measured.output
+    assert "leave_last_out is a benchmark protocol" in measured.output
 
 
 def test_a_failed_step_shows_its_own_message_its_log_and_its_exit_status(standin: Standin) -> None:

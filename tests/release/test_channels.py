@@ -25,7 +25,7 @@ from slate.release.publish import publish
 from slate.storage import ObjectStore, open_store
 
 AT = ManualClock(datetime(2026, 11, 21, tzinfo=UTC))
-REFUSED = {"status": "refused", "checks": [{"name": "quality", "passed": False}]}
+REFUSED = {"status": "refused", "checks": [{"name": "quality", "passed": False, "detail": "Worse."}]}
 Publish = Callable[..., str]
 
 

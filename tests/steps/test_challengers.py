@@ -43,6 +43,20 @@ class Challenge:
         train_ranker(sections["ranking"], dataset, at["splits"], at["two_tower"], at["index"], at["ranker"])
         return self
 
+    def rerank(self, splits: Path, **ranking: Any) -> "Challenge":
+        """Train the ranker alone, on other splits than it will be judged on."""
+        sections, at = self.tiny.sections(ranking=ranking), dict(self.folders)
+        self.folders["ranker"] = self.root / "ranker"
+        train_ranker(
+            sections["ranking"],
+            sections["dataset"],
+            splits,
+            at["two_tower"],
+            at["index"],
+            self.folders["ranker"],
+        )
+        return self
+
     def judge(self, **changes: dict[str, Any]) -> Verdict:
         at = self.folders
         self.candidate, self.evaluation = self.root / "candidate", self.root / "evaluation"
@@ -103,35 +117,24 @@ def test_better_overall_does_not_excuse_a_broken_slice(tiny: Any, tmp_path: Path
     champion = push_release(weak.store, weak.candidate, weak.verdict, "test")
     broken = Challenge(tiny, tmp_path / "broken", store=weak.store, champion=champion)
     broken.root.mkdir()
-    broken.train(splits=southerners_backwards(tiny, tmp_path / "splits"))
-    broken.folders["splits"] = tiny.folders["splits"]
-    verdict = broken.judge(gate={"min_slice_users": 15})
-    assert failed(verdict) == {"slice region=south"}
+    splits = southerners_mislabelled(tiny, tmp_path / "splits")
+    verdict = broken.rerank(splits, model="logistic", epochs=60).judge(gate={"min_slice_users": 15})
+    assert failed(verdict) == {"slice region: south"}
     gain = next(c for c in verdict.checks if c.name == "not_worse_than_champion")
     assert gain.value is not None
     assert gain.value > 0
 
 
-def southerners_backwards(tiny: Any, folder: Path) -> Path:
-    """The splits, with the training rows of one region in reverse order: a model learns it wrong."""
+def southerners_mislabelled(tiny: Any, folder: Path) -> Path:
+    """The splits as a broken logger would leave them: in one region every watch is called a hide."""
     shutil.copytree(tiny.folders["splits"], folder)
-    for name in ("train.parquet", "valid.parquet"):
-        table = pq.read_table(folder / name)
-        south = {
-            r["user_id"]
-            for r in pq.read_table(folder / "users.parquet").to_pylist()
-            if r["region"] == "south"
-        }
-        rows = table.to_pylist()
-        by_user: dict[str, list[int]] = {}
-        for place, row in enumerate(rows):
-            if row["user_id"] in south:
-                by_user.setdefault(row["user_id"], []).append(place)
-        for places in by_user.values():
-            items = [rows[p]["item_id"] for p in places]
-            for place, item in zip(places, reversed(items), strict=True):
-                rows[place]["item_id"] = item
-        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), folder / name)
+    regions = {r["user_id"]: r["region"] for r in pq.read_table(folder / "users.parquet").to_pylist()}
+    table = pq.read_table(folder / "valid.parquet")
+    rows = [
+        {**row, "event": "hide", "weight": -2.0} if regions[row["user_id"]] == "south" else row
+        for row in table.to_pylist()
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), folder / "valid.parquet")
     return folder
 
 

@@ -112,7 +112,7 @@ def test_a_worse_model_is_refused(barely_trained: Challenge) -> None:
 def test_better_overall_does_not_excuse_a_broken_slice(tiny: Any, tmp_path: Path) -> None:
     weak = Challenge(tiny, tmp_path / "weak", store=str(tmp_path / "store"), champion="")
     weak.root.mkdir()
-    weak.train(retrieval={"epochs": 3})
+    weak.train(retrieval={"epochs": 2})
     assert weak.judge().status == "passed"
     champion = push_release(weak.store, weak.candidate, weak.verdict, "test")
     broken = Challenge(tiny, tmp_path / "broken", store=weak.store, champion=champion)

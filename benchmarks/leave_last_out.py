@@ -16,7 +16,7 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ import numpy.typing as npt
 from slate import columns
 from slate.config import SlateConfig, load_config
 from slate.evaluation.baselines import fit_baselines
+from slate.evaluation.intervals import paired_difference
 from slate.retrieval.query import QueryEncoder
 from slate.retrieval.training_data import TrainingData
 from slate.retrieval.validation import RankedTargets
@@ -36,13 +37,32 @@ RESULT = ROOT / "benchmarks" / "results" / "leave_last_out.json"
 MEASURES = ("ndcg_10", "hit_rate_10", "hit_rate_100", "seconds")
 
 
-def measures(targets: RankedTargets, ranks: npt.NDArray[np.int64], seconds: float) -> dict[str, float]:
-    """The measures of one ranker, from the rank of each target."""
-    hits = {f"hit_rate_{k}": targets.mean_over_users((ranks <= k).astype(float)) for k in (10, 100)}
-    return {"ndcg_10": targets.ndcg(ranks), **hits, "seconds": seconds}
+Ranks = npt.NDArray[np.int64]
 
 
-def baseline_rows(data: TrainingData, targets: RankedTargets) -> dict[str, dict[str, float]]:
+class Measured(NamedTuple):
+    """One ranker: the rank of each target, from 1, and how long fitting took."""
+
+    ranks: Ranks
+    seconds: float
+
+    def row(self, targets: RankedTargets) -> dict[str, float]:
+        """The measures of the table."""
+        hits = {f"hit_rate_{k}": targets.mean_over_users((self.ranks <= k).astype(float)) for k in (10, 100)}
+        return {"ndcg_10": targets.ndcg(self.ranks), **hits, "seconds": self.seconds}
+
+    def gains(self) -> npt.NDArray[np.float64]:
+        """NDCG@10 of each target, of which every user has one."""
+        return np.where(self.ranks <= 10, 1.0 / np.log2(1.0 + self.ranks), 0.0)
+
+
+def above(tower: Measured, baseline: Measured) -> dict[str, float]:
+    """NDCG@10 of the tower less the baseline's, paired by user, with its 95% interval."""
+    difference = paired_difference(tower.gains(), baseline.gains())
+    return {"difference": difference.value, "low": difference.low, "high": difference.high}
+
+
+def measure_baselines(data: TrainingData, targets: RankedTargets) -> dict[str, Measured]:
     """Popularity, Markov and EASE, fitted on the training slice."""
     started = time.perf_counter()
     baselines = fit_baselines(data.split.train_log(), len(data.split.catalogue))
@@ -52,11 +72,11 @@ def baseline_rows(data: TrainingData, targets: RankedTargets) -> dict[str, dict[
         ranked = model.rank([query.history for query in targets.queries], 100)
         found = ranked == targets.items[:, np.newaxis]
         ranks = np.where(found.any(axis=1), found.argmax(axis=1) + 1, 101)
-        rows[name] = measures(targets, ranks, fitted)
+        rows[name] = Measured(ranks, fitted)
     return rows
 
 
-def tower_row(config: SlateConfig, seed: int, data: TrainingData, targets: RankedTargets) -> dict[str, float]:
+def measure_tower(config: SlateConfig, seed: int, data: TrainingData, targets: RankedTargets) -> Measured:
     """Train with one seed, export, and measure what was exported."""
     retrieval = config.retrieval.model_copy(update={"seed": seed})
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +87,7 @@ def tower_row(config: SlateConfig, seed: int, data: TrainingData, targets: Ranke
         seconds = time.perf_counter() - started
         table = np.load(Path(folder) / columns.EMBEDDINGS_FILE)
         encoder = QueryEncoder.open(Path(folder) / "query_tower", data.features, retrieval.history)
-        return measures(targets, targets.ranks(encoder.embed(targets.queries), table), seconds)
+        return Measured(targets.ranks(encoder.embed(targets.queries), table), seconds)
 
 
 def prepare(config: SlateConfig, folder: Path) -> Path:
@@ -99,14 +119,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = TrainingData.open(arguments.splits or prepare(config, Path(folder)))
         targets = data.targets("test", data.features.events, limit=1_000_000, seed=0)
-        rows = baseline_rows(data, targets)
-        seeds = [tower_row(config, seed, data, targets) for seed in range(1, arguments.seeds + 1)]
-        rows |= {f"two-tower, seed {number}": row for number, row in enumerate(seeds, 1)}
-        rows["two-tower, median"] = {m: float(np.median([row[m] for row in seeds])) for m in MEASURES}
+        baselines = measure_baselines(data, targets)
+        seeds = [measure_tower(config, seed, data, targets) for seed in range(1, arguments.seeds + 1)]
+        rows = {name: measured.row(targets) for name, measured in baselines.items()}
+        towers = [measured.row(targets) for measured in seeds]
+        rows |= {f"two-tower, seed {number}": row for number, row in enumerate(towers, 1)}
+        rows["two-tower, median"] = {m: float(np.median([row[m] for row in towers])) for m in MEASURES}
         show(rows)
+        paired = {name: [above(tower, measured) for tower in seeds] for name, measured in baselines.items()}
+        for name, differences in paired.items():
+            shown = ", ".join(
+                f"{d['difference']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]" for d in differences
+            )
+            print(f"NDCG@10 above {name}, by seed: {shown}")
         result: dict[str, Any] = {
             "targets": len(targets),
             "rows": rows,
+            "paired_by_seed": paired,
             "retrieval": config.section("retrieval"),
             "split_fingerprint": data.split.fingerprint,
             "machine": {

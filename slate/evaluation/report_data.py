@@ -13,7 +13,7 @@ from slate import columns
 from slate.evaluation import charts
 
 if TYPE_CHECKING:
-    from slate.evaluation.report import ReportInputs
+    from slate.evaluation.report_inputs import ReportInputs
 
 
 def overview(inputs: "ReportInputs") -> dict[str, Any]:

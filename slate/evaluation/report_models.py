@@ -9,7 +9,7 @@ from markupsafe import Markup
 from slate.evaluation import charts
 
 if TYPE_CHECKING:
-    from slate.evaluation.report import ReportInputs
+    from slate.evaluation.report_inputs import ReportInputs
 
 #: Numbers of an epoch's record that are no learning curve.
 _NOT_CURVES: Final = frozenset({"epoch", "seconds", "learning_rate", "steps", "examples"})

@@ -19,7 +19,7 @@ from slate.evaluation.slices import ALL
 from slate.release.verdict import Check
 
 if TYPE_CHECKING:
-    from slate.evaluation.report import ReportInputs
+    from slate.evaluation.report_inputs import ReportInputs
 
 _WORDS: Final = {
     "passed": ("Passed", "good", "This model may be released."),

@@ -43,7 +43,5 @@ def start(
     }
     for channel in (SHADOW, CANDIDATE):
         move_channel(store, channel, release_id, reason=f"rollout {rollout_id}", by=by)
-    store.write_new(
-        f"rollouts/{rollout_id}/state.json", json.dumps(state, indent=1, sort_keys=True).encode()
-    )
+    store.write_new(f"rollouts/{rollout_id}/state.json", json.dumps(state, indent=1, sort_keys=True).encode())
     return rollout_id

@@ -10,7 +10,7 @@ from slate.evaluation.compare import compare
 from slate.evaluation.gate import GateInputs, decide
 from slate.evaluation.holdout import Holdout
 from slate.evaluation.record import FUNNEL, Evaluation
-from slate.evaluation.report import render
+from slate.evaluation.report import write_report
 from slate.recommend.recommender import Recommender
 from slate.steps.assemble import CONTENT, DRAFT, HOLDOUT, REPORTS, assemble, content_hash
 from slate.steps.champion import FACTS, PAGE, open_champion
@@ -75,11 +75,10 @@ def evaluate(
         facts = run.facts(content, live.facts if live else None, run.model_facts(challenger, content))
         draft = run.draft(challenger, evaluation, live.release_id if live else None, facts["index"])
         verdict = decide(gate_inputs(evaluation.record.to_json(), json.dumps(facts)), run.gate)
-        page = render(report_inputs(run, challenger, holdout, evaluation, verdict))
-        report.write_text(page, encoding="utf-8")
+        write_report(report_inputs(run, challenger, holdout, evaluation, verdict), report)
         reports = content / REPORTS
         reports.mkdir()
-        (reports / PAGE).write_text(page, encoding="utf-8")
+        shutil.copy2(report, reports / PAGE)
         (reports / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         evaluation.save(reports)
     evaluation.save(out)

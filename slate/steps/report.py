@@ -9,7 +9,7 @@ from slate import columns
 from slate.clock import SystemClock, isoformat
 from slate.evaluation.holdout import Holdout, asks_for
 from slate.evaluation.record import Evaluation
-from slate.evaluation.report import ReportInputs, SampleSlate
+from slate.evaluation.report_inputs import ReportInputs, SampleSlate
 from slate.recommend.recommender import Recommender
 from slate.release.verdict import Verdict
 from slate.release.verify import installed_versions

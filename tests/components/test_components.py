@@ -72,7 +72,7 @@ def test_the_call_fits_the_signature_of_the_step(name: str) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
     )
     keywords = {keyword.arg: None for keyword in call.keywords if keyword.arg}
-    inspect.signature(step).bind(*call.args, **keywords)
+    assert inspect.signature(step).bind(*call.args, **keywords).arguments
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,7 +10,8 @@ import pytest
 from slate.config import EvaluationConfig
 from slate.data.vocabulary import IdMap
 from slate.evaluation.measure import measure
-from slate.evaluation.report import ReportInputs, SampleSlate, render, write_report
+from slate.evaluation.report import render, write_report
+from slate.evaluation.report_inputs import ReportInputs, SampleSlate
 from slate.evaluation.report_models import index, learning, ranker
 from slate.evaluation.report_quality import headline, slices
 from slate.release.verdict import Check, Verdict

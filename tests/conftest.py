@@ -170,8 +170,6 @@ recommend: {k: 5, candidates: 40, golden: 4}
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     """Every step of the training pipeline, called in order on a tiny world; takes some seconds once."""
-    from slate.steps.train_ranker import train_ranker
-
     from slate.config import load_config
     from slate.steps.build_index import build_index
     from slate.steps.evaluate import evaluate
@@ -179,6 +177,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     from slate.steps.ingest import ingest
     from slate.steps.push_release import push_release
     from slate.steps.split import split
+    from slate.steps.train_ranker import train_ranker
     from slate.steps.train_two_tower import train_two_tower
     from slate.steps.validate import validate
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -247,8 +247,6 @@ class Recommender:
         )
 
     def _interactions(self, history: Sequence[str | Interaction], at: datetime) -> list[Interaction]:
-        from datetime import timedelta
-
         event = self.features.events[0]
         count = len(history)
         return [

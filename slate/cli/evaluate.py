@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from slate.cli.evaluation_table import evaluation_table
+from slate.cli.parameters import download_cache
 
 
 def evaluate(
@@ -39,7 +40,7 @@ def evaluate(
             config=config,
             overrides=overrides or [],
             scratch=Path(scratch),
-            cache=Path.home() / ".cache" / "slate",
+            cache=download_cache(),
         )
     if as_json:
         typer.echo(json.dumps(json.loads(evaluation.record.to_json())))

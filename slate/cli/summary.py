@@ -11,9 +11,11 @@ from pipelines.results import RunResult
 from slate import columns
 from slate.cli.evaluation_table import evaluation_table
 from slate.cli.recommend import print_slate
+from slate.data.catalogue import Catalogue
 from slate.evaluation.record import Evaluation
 from slate.recommend.request import Slate, SlateItem
 from slate.release.verdict import Verdict
+from slate.steps.assemble import CONTENT, DRAFT
 
 
 def print_summary(run: RunResult, console: Console) -> None:
@@ -48,18 +50,12 @@ def _print_verdict(verdict: Verdict, console: Console) -> None:
 
 def _print_sample(candidate: Path, release: str, console: Console) -> None:
     """The first golden answer, which the candidate gave when it was made."""
-    draft = json.loads((candidate / "draft.json").read_text(encoding="utf-8"))
+    draft = json.loads((candidate / DRAFT).read_text(encoding="utf-8"))
     case = draft["golden"][0]
-    titles = _titles(candidate / "content" / columns.ITEMS_FILE)
+    titles = Catalogue.open(candidate / CONTENT / columns.ITEMS_FILE).titles
     items = tuple(
         SlateItem(item["item_id"], item["score"], place, "")
         for place, item in enumerate(case["response"]["items"], start=1)
     )
     slate = Slate(case["request"]["user_id"], items, case["response"]["rung"], release)
     print_slate(slate, titles, console)
-
-
-def _titles(items: Path) -> dict[str, str]:
-    from slate.data.catalogue import Catalogue
-
-    return dict(Catalogue.open(items).titles)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from slate.data.features import EncodedArray, FeatureSpace
 from slate.errors import ModelError
-from slate.retrieval.query import Query, encode_queries
+from slate.retrieval.query import Query, encode_queries, power_of_two
 
 SIGNATURE: Final = "score"
 SCORE: Final = "score"
@@ -103,7 +103,7 @@ class Ranker:
         shape = (len(queries), most)
         scores, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         probabilities = np.zeros((*shape, len(self.features.events)), np.float32)
-        width = _power_of_two(max(most, _NARROWEST))
+        width = power_of_two(max(most, _NARROWEST))
         chunk = max(1, _PAIRS_AT_ONCE // width)
         for start in range(0, len(queries) if most else 0, chunk):
             part = slice(start, min(start + chunk, len(queries)))
@@ -144,7 +144,7 @@ class Ranker:
         """One call of the model, padded to powers of two so that TensorFlow meets few shapes."""
         import tensorflow as tf
 
-        count = _power_of_two(len(queries))
+        count = power_of_two(len(queries))
         inputs: dict[str, EncodedArray] = {}
         for name, array in encode_queries(queries, self.features, self.length).items():
             inputs[name] = np.zeros((count, *array.shape[1:]), array.dtype)
@@ -156,7 +156,3 @@ class Ranker:
         inputs |= {_CANDIDATES: rows, _RETRIEVAL_SCORES: given}
         answer = self._model.signatures[SIGNATURE](**{n: tf.constant(a) for n, a in inputs.items()})
         return {name: value.numpy() for name, value in answer.items()}
-
-
-def _power_of_two(size: int) -> int:
-    return 1 << (size - 1).bit_length()

@@ -1,6 +1,6 @@
 """Filters say what they kept and what they removed; nothing vanishes uncounted."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -30,9 +30,9 @@ class Filter(Protocol):
 class RowFilter:
     """Removes the given catalogue rows: items already seen, or excluded by the request."""
 
-    def __init__(self, name: str, rows: Collection[int] | Rows) -> None:
+    def __init__(self, name: str, rows: Sequence[int] | Rows) -> None:
         self.name = name
-        self._rows = np.asarray(sorted(int(r) for r in rows), dtype=np.int32)
+        self._rows = np.asarray(rows, dtype=np.int32)
 
     def apply(self, candidates: Rows) -> Filtered:
         hit = np.isin(candidates, self._rows)

@@ -123,14 +123,15 @@ class QueryEncoder:
         for start in range(0, len(queries), _CHUNK):
             chunk = queries[start : start + _CHUNK]
             longest = min(max(len(query.history.items) for query in chunk), self.length)
-            length = min(_power_of_two(max(longest, _SHORTEST)), self.length)
-            inputs = _pad_rows(encode_queries(chunk, self.features, length), _power_of_two(len(chunk)))
+            length = min(power_of_two(max(longest, _SHORTEST)), self.length)
+            inputs = _pad_rows(encode_queries(chunk, self.features, length), power_of_two(len(chunk)))
             answer = signature(**{name: tf.constant(array) for name, array in inputs.items()})
             answers.append(answer[EMBEDDING].numpy()[: len(chunk)])
         return np.concatenate(answers)
 
 
-def _power_of_two(size: int) -> int:
+def power_of_two(size: int) -> int:
+    """The smallest power of two that is not below ``size``, so that few distinct shapes are met."""
     return 1 << (size - 1).bit_length()
 
 

@@ -2,14 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from slate.clock import Clock, SystemClock, isoformat
-from slate.release.channels import move_channel
+from slate.release.channels import CANDIDATE, SHADOW, move_channel
 from slate.storage import ObjectStore
-
-CANDIDATE: Final = "candidate"
-SHADOW: Final = "shadow"
 
 
 def start(

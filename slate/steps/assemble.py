@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,9 +63,8 @@ def assemble(
     users.write_users(
         content / recommender.USERS, log, catalogue.ids.ids, features.events, user_table, retrieval.history
     )
-    targets = {name for name, event in dataset_config.events.items() if event.is_target}
     everything = split.everything()
-    _write_popular(everything, targets, content)
+    _write_popular(everything, dataset_config.target_events, content)
     tables = {"interactions": everything, "items": catalogue.table, "users": user_table}
     (content / columns.STATISTICS_FILE).write_text(
         json.dumps(statistics.describe(tables), ensure_ascii=False, sort_keys=True), encoding="utf-8"
@@ -100,10 +99,8 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _write_popular(interactions: pa.Table, targets: set[str], content: Path) -> None:
-    wanted = interactions.filter(
-        pc.is_in(interactions[columns.EVENT], pa.array(sorted(targets), pa.string()))
-    )
+def _write_popular(interactions: pa.Table, targets: Sequence[str], content: Path) -> None:
+    wanted = interactions.filter(pc.is_in(interactions[columns.EVENT], pa.array(targets, pa.string())))
     counts = wanted.group_by(columns.ITEM).aggregate([(columns.USER, "count")])
     counts = counts.rename_columns([columns.ITEM, "count"])
     counts = counts.sort_by([("count", "descending"), (columns.ITEM, "ascending")])

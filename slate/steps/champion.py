@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ class Champion:
     def release_id(self) -> str:
         return self.manifest.release_id
 
-    @property
+    @cached_property
     def content(self) -> str:
         """The hash of what it answers with."""
         return content_hash(self.path, self.manifest.config)

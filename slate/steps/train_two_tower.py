@@ -41,7 +41,7 @@ def train_two_tower(
 
     started = time.monotonic()
     config = parse_section(RetrievalConfig, retrieval)
-    events = [n for n, e in parse_section(DatasetConfig, dataset_config).events.items() if e.is_target]
+    events = parse_section(DatasetConfig, dataset_config).target_events
     out = Path(out)
     data = TrainingData.open(splits)
     valid = data.targets("valid", events, config.validation_targets, config.seed)

@@ -52,7 +52,8 @@ golden: setup ## write the compiled pipelines that the tests compare with
 lock: ## renew requirements.lock from pyproject.toml
 	echo certifi > $(VENV)/override.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --override $(VENV)/override.txt --extra train --extra serve --extra pipelines --extra local --group dev \
+	  --override $(VENV)/override.txt --extra train --extra serve --extra pipelines --extra local \
+	  --extra tracking --extra tuning --group dev \
 	  pyproject.toml -o requirements.lock
 
 clean: ## remove the virtual environment and the caches; stores (.slate) stay

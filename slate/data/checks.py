@@ -14,9 +14,7 @@ import ibis.expr.types as ir
 
 from slate import columns
 from slate.config import DatasetConfig, FeatureKind
-
-Severity = Literal["error", "warning"]
-Name = Literal["interactions", "items", "users"]
+from slate.data.findings import Name, Severity
 
 #: Position of a row in its prepared table, so that "the first of several" has one meaning.
 ROW: Final = "__row"

@@ -1,6 +1,5 @@
 """Validation: types, then the registered checks; findings, the rows that are valid, or a refusal."""
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,10 +19,11 @@ from slate import columns
 from slate.clock import Clock, SystemClock, isoformat
 from slate.config import DatasetConfig, Table
 from slate.data import convert, engine
-from slate.data.checks import FACT_CHECKS, ROW, ROW_CHECKS, FactCheck, Facts, Name, RowCheck, Severity
+from slate.data.checks import FACT_CHECKS, ROW, ROW_CHECKS, FactCheck, Facts, RowCheck
+from slate.data.findings import Finding, Name, Severity, resolve
 from slate.data.ingest import Prepared, Rows, write
 from slate.data.validation_report import render
-from slate.errors import ConfigError, DataError
+from slate.errors import DataError
 
 SCHEMA: Final = "schema"
 _SAMPLES: Final = 5
@@ -33,23 +33,6 @@ _FILES: Final[Mapping[Name, str]] = {
     "items": columns.ITEMS_FILE,
     "users": columns.USERS_FILE,
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found. ``effect`` says what happened to the ``count`` rows (or other things)."""
-
-    name: str
-    table: Name
-    severity: Severity
-    count: int
-    effect: Literal["dropped", "kept", "none"]
-    what: str
-    fix: str
-    samples: tuple[Mapping[str, Any], ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.count} ({self.what}); {self.fix}"
 
 
 @dataclass(frozen=True)
@@ -115,7 +98,7 @@ def examine(tables: Mapping[Name, pa.Table], facts: Facts) -> Validation:
     Raises:
         ConfigError: ``dataset.validation`` names an unknown check, or switches off a required one.
     """
-    severities = _severities(facts.config)
+    severities = resolve(facts.config.validation, (*ROW_CHECKS, *FACT_CHECKS), "dataset.validation")
     findings = _schema_findings(tables, facts.config)
     if findings:
         untouched = {name: Rows(len(table), len(table), {}) for name, table in tables.items()}
@@ -185,21 +168,6 @@ def _finding(
 ) -> Finding:
     level: Severity = "error" if severity == "error" else "warning"
     return Finding(check.name, check.table, level, count, effect, check.what, check.fix, samples)
-
-
-def _severities(config: DatasetConfig) -> dict[str, Literal["error", "warning", "off"]]:
-    checks = {check.name: check for check in (*ROW_CHECKS, *FACT_CHECKS)}
-    for name, severity in config.validation.items():
-        if name not in checks:
-            near = difflib.get_close_matches(name, checks, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigError(f"dataset.validation.{name}: no such check{hint} There are {', '.join(checks)}")
-        if severity == "off" and checks[name].required:
-            raise ConfigError(
-                f"dataset.validation.{name}: cannot be off, since later steps cannot use what it finds; "
-                "set it to warning"
-            )
-    return {name: config.validation.get(name, check.severity) for name, check in checks.items()}
 
 
 def _schema_findings(tables: Mapping[Name, pa.Table], config: DatasetConfig) -> tuple[Finding, ...]:

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from slate.evaluation.report_inputs import ReportInputs
+from slate.pages.render import render as page
 
 
 def render(inputs: ReportInputs) -> str:
@@ -12,14 +11,9 @@ def render(inputs: ReportInputs) -> str:
     # Charts bring matplotlib; whoever only names this module does not pay for it.
     from slate.evaluation import report_data, report_models, report_quality
 
-    environment = Environment(
-        loader=PackageLoader("slate.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
+    return page(
+        "slate.evaluation",
+        "report.html.j2",
         inputs=inputs,
         headline=report_quality.headline(inputs),
         metrics=report_quality.metrics(inputs),

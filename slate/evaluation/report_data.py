@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import yaml
 
 from slate import columns
-from slate.evaluation import charts
+from slate.pages import charts
 
 if TYPE_CHECKING:
     from slate.evaluation.report_inputs import ReportInputs

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
-from slate.evaluation import charts
+from slate.evaluation import plots
+from slate.pages import charts
 
 if TYPE_CHECKING:
     from slate.evaluation.report_inputs import ReportInputs
@@ -79,7 +80,7 @@ def ranker(inputs: "ReportInputs") -> dict[str, Any] | None:
     columns = ("auc", "log_loss", "f1", "threshold", "precision", "recall", "calibration_error")
     used = [c for c in columns if any(_number(m, c) is not None for m in events.values())]
     return {
-        "calibration": charts.calibration("Predicted probability against observed rate", bins)
+        "calibration": plots.calibration("Predicted probability against observed rate", bins)
         if bins
         else None,
         "confusions": [
@@ -175,7 +176,7 @@ def _curve(
     chosen = None
     if recall is not None and latency:
         chosen = (next(iter(latency.values())), recall)
-    return charts.recall_latency(
+    return plots.recall_latency(
         "Index recall against search time",
         [p[0] for p in points],
         [p[1] for p in points],

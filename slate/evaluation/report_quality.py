@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from slate.data.catalogue import TRAIN_COUNT
-from slate.evaluation import charts
+from slate.evaluation import plots
 from slate.evaluation.baselines import POPULARITY
 from slate.evaluation.intervals import Difference, Estimate
 from slate.evaluation.metrics import lorenz
@@ -274,8 +274,8 @@ def exposure(inputs: "ReportInputs") -> dict[str, Any] | None:
     shares |= {name: _head_to_tail(v, train) for name, v in counts.items()}
     return {
         "k": record.k,
-        "lorenz": charts.lorenz_curves("Lorenz curves of what each ranker shows", curves),
-        "shares": charts.stacked_shares(
+        "lorenz": plots.lorenz_curves("Lorenz curves of what each ranker shows", curves),
+        "shares": plots.stacked_shares(
             "Share of what is consumed and recommended, by popularity of the item",
             shares,
             [name for name, _ in _PARTS],

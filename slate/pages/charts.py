@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,7 +32,7 @@ _VARIABLES: Final = {
     SURFACE: "var(--surface)",
     **{colour: f"var(--s{n})" for n, colour in enumerate(SERIES, start=1)},
 }
-_STYLE: Final[dict[str, Any]] = {
+STYLE: Final[dict[str, Any]] = {
     "svg.fonttype": "none",
     "font.size": 8.5,
     "text.color": INK,
@@ -67,15 +67,17 @@ def colour(position: int) -> str:
     return _VARIABLES[SERIES[position % len(SERIES)]]
 
 
-def _figure(width: float = _SIZE[0], height: float = _SIZE[1]) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
+def figure(width: float = _SIZE[0], height: float = _SIZE[1]) -> tuple[Figure, Any]:
+    """An empty figure and its axes; draw inside ``matplotlib.rc_context(STYLE)``."""
+    drawing = Figure(figsize=(width, height), layout="constrained")
+    return drawing, drawing.add_subplot()
 
 
-def _svg(figure: Figure, title: str) -> Markup:
+def svg(drawing: Figure, title: str) -> Markup:
+    """The figure as inline SVG, labelled for screen readers."""
     buffer = io.StringIO()
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": title}):
+        drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -97,8 +99,8 @@ def lines(
     first_colour: int = 0,
 ) -> Markup:
     """One line a series over the same ``x``; ``best`` marks one x. Gaps are None."""
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure()
+    with matplotlib.rc_context(STYLE):
+        drawing, axes = figure()
         for n, (name, values) in enumerate(series.items()):
             heights = [np.nan if v is None else v for v in values]
             marker = "o" if len(x) < 25 else None
@@ -113,13 +115,13 @@ def lines(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         if len(series) > 1:
             axes.legend(loc="best")
-        return _svg(figure, title)
+        return svg(drawing, title)
 
 
 def area(title: str, labels: Sequence[str], values: Sequence[float], marks: Mapping[str, int]) -> Markup:
     """Counts over time. ``marks`` names positions worth a line, such as the end of training."""
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(height=2.5)
+    with matplotlib.rc_context(STYLE):
+        drawing, axes = figure(height=2.5)
         places = np.arange(len(values))
         axes.fill_between(places, values, step="mid", color=SERIES[0], alpha=0.3, linewidth=0)
         axes.plot(places, values, drawstyle="steps-mid", color=SERIES[0], linewidth=1.2)
@@ -135,14 +137,14 @@ def area(title: str, labels: Sequence[str], values: Sequence[float], marks: Mapp
         axes.set_xlim(-0.5, len(values) - 0.5)
         axes.grid(axis="x", visible=False)
         axes.set_ylabel("interactions a day")
-        return _svg(figure, title)
+        return svg(drawing, title)
 
 
 def long_tail(title: str, counts: npt.NDArray[np.int64], xlabel: str, ylabel: str) -> Markup:
     """Counts by rank, both axes logarithmic, with where half of everything is reached."""
     ordered = np.sort(counts[counts > 0])[::-1]
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(height=2.5)
+    with matplotlib.rc_context(STYLE):
+        drawing, axes = figure(height=2.5)
         ranks = np.arange(1, len(ordered) + 1)
         kept = np.unique(np.geomspace(1, len(ordered), 300).astype(int)) - 1
         axes.plot(ranks[kept], ordered[kept], color=SERIES[0])
@@ -158,100 +160,4 @@ def long_tail(title: str, counts: npt.NDArray[np.int64], xlabel: str, ylabel: st
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}" if v >= 1 else f"{v:g}"))
         axes.minorticks_off()
-        return _svg(figure, title)
-
-
-def lorenz_curves(title: str, curves: Mapping[str, tuple[Floats, Floats]]) -> Markup:
-    """Share of what is shown against share of items, least shown first; the diagonal is even."""
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(height=3.2)
-        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        axes.annotate("even", (0.62, 0.66), color=MUTED, fontsize=8, rotation=32)
-        for n, (name, (share, held)) in enumerate(curves.items()):
-            axes.plot(share, held, label=name, color=SERIES[n % 7], linewidth=2.2 if n == 0 else 1.4)
-        axes.set(xlabel="share of items, least shown first", ylabel="share of what is shown")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-        axes.legend(loc="upper left")
-        return _svg(figure, title)
-
-
-def stacked_shares(title: str, rows: Mapping[str, Sequence[float]], parts: Sequence[str]) -> Markup:
-    """One horizontal bar a row, split into shares that add up to 1, from head to tail."""
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(height=0.9 + 0.34 * len(rows))
-        names = list(rows)
-        places = np.arange(len(names))[::-1]
-        left = np.zeros(len(names))
-        shades = np.linspace(1.0, 0.16, len(parts))
-        for n, part in enumerate(parts):
-            widths = np.array([rows[name][n] for name in names])
-            axes.barh(
-                places, widths, left=left, height=0.62, color=SERIES[0], alpha=shades[n],
-                label=part, edgecolor="none",
-            )  # fmt: skip
-            for place, start, width in zip(places, left, widths, strict=True):
-                if width >= 0.065:
-                    text = SURFACE if shades[n] > 0.6 else INK
-                    axes.text(
-                        start + width / 2, place, f"{width:.0%}", ha="center", va="center", fontsize=7.5,
-                        color=text,
-                    )  # fmt: skip
-            left += widths
-        axes.set_yticks(places, names)
-        axes.set_xlim(0, 1)
-        axes.xaxis.set_visible(False)
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
-        axes.tick_params(axis="y", length=0, labelcolor=INK)
-        axes.legend(
-            loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=len(parts), fontsize=7.2,
-            handlelength=0.9, columnspacing=0.9, handletextpad=0.4,
-        )  # fmt: skip
-        return _svg(figure, title)
-
-
-def calibration(title: str, bins: Mapping[str, Sequence[tuple[float, float, float]]]) -> Markup:
-    """Observed rate against predicted probability: (predicted, observed, count) bins by event."""
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(height=3.2)
-        every = [value for points in bins.values() for p, o, _ in points for value in (p, o)]
-        top = min(1.0, 1.08 * max(every, default=1.0)) or 1.0
-        axes.plot([0, top], [0, top], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        for n, (name, points) in enumerate(bins.items()):
-            predicted, observed, counts = (np.asarray(c, float) for c in zip(*points, strict=True))
-            axes.plot(predicted, observed, color=SERIES[n % 7], label=name)
-            sizes = 10 + 60 * counts / max(counts.max(), 1)
-            axes.scatter(predicted, observed, s=sizes, color=SERIES[n % 7], alpha=0.7, linewidths=0)
-        axes.set(xlabel="predicted probability", ylabel="observed rate", xlim=(0, top), ylim=(0, top))
-        axes.legend(loc="upper left")
-        return _svg(figure, title)
-
-
-def recall_latency(
-    title: str,
-    latencies: Sequence[float],
-    recalls: Sequence[float],
-    target: float | None,
-    chosen: tuple[float, float] | None,
-    unit: str,
-) -> Markup:
-    """The settings tried: recall against search time; the one kept, and the recall asked for."""
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure()
-        order = np.argsort(latencies)
-        axes.plot(
-            np.asarray(latencies)[order], np.asarray(recalls)[order], marker="o", ms=4, color=SERIES[0],
-            label="tried",
-        )  # fmt: skip
-        if chosen is not None:
-            axes.scatter(
-                *chosen, s=90, facecolors="none", edgecolors=SERIES[2], linewidths=2, zorder=5, label="kept"
-            )
-        if target is not None:
-            axes.axhline(target, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="target")
-        axes.set(xlabel=f"search time, {unit}", ylabel="recall against exact search")
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.legend(loc="lower right")
-        return _svg(figure, title)
+        return svg(drawing, title)

@@ -1,0 +1,58 @@
+"""One frozen configuration object. Unknown keys are refused; every default stands here once.
+
+A configuration file is YAML with the sections of :class:`SlateConfig`. Relative data paths are
+relative to the file. ``--set section.key=value`` overrides single values. Every section travels as
+one plain dict through a pipeline, so that a step's cache key holds only the sections it reads.
+"""
+
+from slate.config.dataset import (
+    CheckSeverity,
+    Condition,
+    DatasetConfig,
+    Event,
+    Feature,
+    FeatureKind,
+    FeatureMap,
+    InteractionsTable,
+    Table,
+)
+from slate.config.drift import DriftConfig
+from slate.config.load import default_config_path, load_config, parse_config
+from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
+from slate.config.operations import RecommendConfig, RolloutConfig, StoreConfig
+from slate.config.quality import EvaluationConfig, GateConfig
+from slate.config.root import SlateConfig
+from slate.config.section import Section, describe, parse_section
+from slate.config.tracking import TrackingConfig
+from slate.config.tuning import TuningConfig
+
+__all__ = [
+    "CheckSeverity",
+    "Condition",
+    "DatasetConfig",
+    "DriftConfig",
+    "EvaluationConfig",
+    "Event",
+    "Feature",
+    "FeatureKind",
+    "FeatureMap",
+    "GateConfig",
+    "IndexConfig",
+    "InteractionsTable",
+    "RankingConfig",
+    "RecommendConfig",
+    "RetrievalConfig",
+    "RolloutConfig",
+    "Section",
+    "SlateConfig",
+    "SplitConfig",
+    "StoreConfig",
+    "Table",
+    "TrackingConfig",
+    "TuningConfig",
+    "default_config_path",
+    "describe",
+    "load_config",
+    "parse_config",
+    "parse_section",
+]

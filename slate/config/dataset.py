@@ -1,0 +1,153 @@
+"""A data set: its tables, their columns and features, its events, and how strictly it is checked."""
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from slate.config.section import Section
+
+
+class FeatureKind(StrEnum):
+    """What a feature column holds. ``sensitive`` columns define slices and never reach a model."""
+
+    ID = "id"
+    CATEGORICAL = "categorical"
+    CATEGORICAL_LIST = "categorical_list"
+    NUMERIC = "numeric"
+    TEXT = "text"
+    TIMESTAMP = "timestamp"
+    SENSITIVE = "sensitive"
+
+
+class Feature(Section):
+    """One feature column. In YAML either just the kind or a mapping.
+
+    ``column`` is the raw column (the feature's own name unless given); ``separator`` splits a
+    categorical list stored as text; ``sensitive`` makes slices of it besides using it.
+    """
+
+    kind: FeatureKind
+    column: str | None = None
+    separator: str = "|"
+    sensitive: bool = False
+
+
+def _feature(value: object) -> object:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+FeatureMap = dict[str, Annotated[Feature, BeforeValidator(_feature)]]
+
+
+class Condition(Section):
+    """A test on one raw column; all given parts must hold. Bounds are inclusive."""
+
+    equals: str | float | bool | None = None
+    one_of: tuple[str | float, ...] | None = None
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if all(v is None for v in (self.equals, self.one_of, self.min, self.max)):
+            raise ValueError("a condition needs at least one of equals, one_of, min, max")
+        return self
+
+
+class Event(Section):
+    """What a kind of interaction is worth.
+
+    ``weight`` enters training labels, ranking scores and the engagement metric. ``weight_by:
+    value`` multiplies it by the interaction's value (dwell, watch time). ``when`` says which raw
+    rows are this event: raw column -> condition, all must hold; without it, rows whose event column
+    holds this name. ``target`` says whether such an interaction is something retrieval should
+    predict; by default when the weight is positive.
+    """
+
+    weight: float = 1.0
+    weight_by: Literal["value"] | None = None
+    when: dict[str, Condition] | None = None
+    target: bool | None = None
+
+    @property
+    def is_target(self) -> bool:
+        return self.weight > 0 if self.target is None else self.target
+
+
+class Table(Section):
+    """Where one raw table lies and which of its columns are ours (our name -> raw name).
+
+    ``path`` is a file, a glob or a list of these. ``header`` lists the column names of CSV files
+    without a header line, in order.
+    """
+
+    path: str | tuple[str, ...]
+    format: Literal["csv", "parquet"] | None = None
+    separator: str = ","
+    header: tuple[str, ...] | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    features: FeatureMap = Field(default_factory=dict)
+
+
+class InteractionsTable(Table):
+    """The interactions. ``columns`` may map user_id, item_id, timestamp, value and event.
+
+    ``timestamp_unit`` is for whole-number timestamps; text is read as ISO 8601, UTC unless it says
+    otherwise. ``features`` are context known at request time (device, hour, surface).
+    """
+
+    timestamp_unit: Literal["s", "ms", "us", "ns"] = "s"
+
+
+def _severity(value: object) -> object:
+    return "off" if value is False else value  # YAML reads a bare off as false.
+
+
+CheckSeverity = Annotated[Literal["error", "warning", "off"], BeforeValidator(_severity)]
+
+
+class DatasetConfig(Section):
+    """A data set: its tables, events and features. ``source`` names one that Slate can fetch.
+
+    ``validation`` changes the severity of single checks, by name: an ``error`` stops the pipeline, a
+    ``warning`` drops or keeps the rows and says so, ``off`` skips the check.
+    """
+
+    name: str = "dataset"
+    source: Literal["movielens-100k"] | None = None
+    interactions: InteractionsTable
+    items: Table | None = None
+    users: Table | None = None
+    events: dict[str, Event] = Field(default_factory=lambda: {"interaction": Event()})
+    validation: dict[str, CheckSeverity] = Field(default_factory=dict)
+
+    @property
+    def target_events(self) -> tuple[str, ...]:
+        """The events that retrieval predicts, in the order given."""
+        return tuple(name for name, event in self.events.items() if event.is_target)
+
+    @property
+    def sensitive_attributes(self) -> tuple[str, ...]:
+        """The user features that slices are made of, sorted."""
+        features = self.users.features if self.users else {}
+        return tuple(sorted(n for n, f in features.items() if f.sensitive or f.kind is FeatureKind.SENSITIVE))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.events:
+            raise ValueError("events: at least one event is needed, for example {view: {weight: 1}}")
+        if not any(event.is_target for event in self.events.values()):
+            raise ValueError("events: at least one event must have a positive weight or target: true")
+        by_value = [n for n, e in self.events.items() if e.weight_by == "value"]
+        if by_value and "value" not in self.interactions.columns:
+            raise ValueError(
+                f"events.{by_value[0]}.weight_by is value, but interactions.columns maps no value"
+            )
+        unconditional = [n for n, e in self.events.items() if e.when is None]
+        if len(self.events) > 1 and unconditional and "event" not in self.interactions.columns:
+            raise ValueError(
+                f"events.{unconditional[0]} has no 'when' and interactions.columns maps no event "
+                "column, so its rows cannot be told apart; add one of the two"
+            )
+        return self

@@ -1,0 +1,42 @@
+"""What is measured of a challenger, and what it must reach."""
+
+from pydantic import Field
+
+from slate.config.section import Section
+
+
+class EvaluationConfig(Section):
+    """What is measured. ``ks`` are list lengths; ``k`` is the one the gate decides on.
+
+    Users with a history shorter than ``cold_user_history`` are cold; items with at most
+    ``new_item_count`` training interactions are new. An attribute makes at most ``slice_values``
+    slices, the rarest values together. Above ``ease_item_limit`` items the EASE baseline is left out.
+    """
+
+    ks: tuple[int, ...] = (10, 100)
+    k: int = Field(default=10, ge=1)
+    bootstrap: int = Field(default=1000, ge=100)
+    cold_user_history: int = Field(default=5, ge=0)
+    new_item_count: int = Field(default=5, ge=0)
+    slice_values: int = Field(default=30, ge=2)
+    max_targets: int = Field(default=50_000, ge=1)
+    ease_regularisation: float = Field(default=300.0, gt=0)
+    ease_item_limit: int = Field(default=10_000, ge=0)
+    parity_rows: int = Field(default=256, ge=1)
+    seed: int = 1
+
+
+class GateConfig(Section):
+    """When a challenger may be released. All margins are relative losses against the champion.
+
+    ``margin`` and ``slice_margin`` are of NDCG at ``evaluation.k``; ``coverage_margin`` is of catalogue
+    coverage; ``concentration_margin`` is of evenness, 1 less the Gini coefficient of exposure.
+    """
+
+    margin: float = Field(default=0.05, ge=0)
+    slice_margin: float = Field(default=0.2, ge=0)
+    min_users: int = Field(default=100, ge=1)
+    min_slice_users: int = Field(default=30, ge=1)
+    coverage_margin: float = Field(default=0.5, ge=0)
+    concentration_margin: float = Field(default=0.5, ge=0)
+    parity_tolerance: float = Field(default=1e-5, gt=0)

@@ -12,22 +12,35 @@ numeric, timestamp    float32 [n, 2]: (value - mean) / std, and 1.0 where it was
 ====================  ============================================================================
 
 ``sensitive`` features are never encoded.
+
+Requests bring values as JSON, tables as prepared by :mod:`slate.data.convert`; both count alike:
+
+- Missing are null, NaN, empty text, and what cannot be read as its kind. A list leaves such parts out.
+- Categories are spelled as preparation spells them: 3.0 is ``3``, true is ``true``. Text given for a list
+  is cut at the feature's separator. Words are runs of letters, digits and underscores, lower-cased, in
+  Unicode's composed form (NFC). What exceeds the fitted width is cut off.
+- A timestamp is a datetime, ISO 8601 text, or seconds since the epoch as a number or text; without a zone
+  it is UTC. It counts in days since the epoch.
+- Mean and standard deviation are the population's. A column of one value has a deviation of 1. What is
+  farther than 1,000 deviations from the mean counts as 1,000, lest one absurd number make a model overflow.
 """
 
 import json
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from slate.clock import microseconds
+from slate.clock import from_microseconds, microseconds
 from slate.config import Feature, FeatureKind
 from slate.errors import DataError
 
@@ -40,42 +53,102 @@ _MAX_VOCABULARY: Final = 50_000
 _MAX_WORDS: Final = 5_000
 _MIN_WORD_COUNT: Final = 2
 _MAX_WIDTH: Final = 16
+_SMALLEST_STD: Final = 1e-12
+_FARTHEST: Final = 1_000.0
+_DAY: Final = 86_400e6
+_LARGEST_INTEGER: Final = 2.0**63
 _LISTS: Final = (FeatureKind.CATEGORICAL_LIST, FeatureKind.TEXT)
 _NUMBERS: Final = (FeatureKind.NUMERIC, FeatureKind.TIMESTAMP)
 
 EncodedArray = npt.NDArray[np.int32] | npt.NDArray[np.float32]
 
 
-def _words(value: object) -> list[str]:
-    return _WORD.findall(str(value).lower())
+def _words(text: str) -> list[str]:
+    return _WORD.findall(unicodedata.normalize("NFC", text.lower()))
 
 
-def _tokens(kind: FeatureKind, value: object) -> list[str]:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return []
+def _spelled(value: object) -> str:
+    """A category as :func:`slate.data.convert.text` spells it, empty where it is missing."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        if math.isnan(value):
+            return ""
+        if value.is_integer() and abs(value) < _LARGEST_INTEGER:
+            return str(int(value))
+    return str(value)
+
+
+def _parts(value: object, separator: str) -> list[object]:
+    if isinstance(value, str):
+        return list(value.split(separator))
+    return list(value) if isinstance(value, Iterable) else [value]
+
+
+def _tokens(kind: FeatureKind, value: object, separator: str) -> list[str]:
     if kind is FeatureKind.TEXT:
-        return _words(value)
-    if kind is FeatureKind.CATEGORICAL_LIST:
-        return [str(part) for part in value] if isinstance(value, Iterable) else [str(value)]
-    return [str(value)]
+        return _words(_spelled(value))
+    parts = _parts(value, separator) if kind is FeatureKind.CATEGORICAL_LIST else [value]
+    return [token for token in map(_spelled, parts) if token]
 
 
 def _number(value: object) -> float:
-    """A float, NaN where missing. Timestamps become days since the epoch."""
-    if value is None:
-        return math.nan
-    if isinstance(value, datetime):
-        return microseconds(value) / 86_400e6
+    """A float, NaN where it is missing or cannot be read as one."""
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
     return number if math.isfinite(number) else math.nan
 
 
+def _days(value: object) -> float:
+    """Days since the epoch, NaN where it is missing or cannot be read as an instant."""
+    try:
+        moment = value if isinstance(value, datetime) else _instant(value)
+    except (ValueError, OverflowError):
+        return math.nan
+    return microseconds(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) / _DAY
+
+
+def _instant(value: object) -> datetime:
+    """From seconds since the epoch or ISO 8601 text; ValueError and OverflowError for anything else."""
+    seconds = math.nan if isinstance(value, bool) else _number(value)
+    if math.isnan(seconds):
+        return datetime.fromisoformat(str(value).strip())
+    return from_microseconds(math.floor(Decimal(str(seconds)) * 1_000_000))
+
+
+def _numbers(kind: FeatureKind, values: Sequence[object]) -> npt.NDArray[np.float64]:
+    read = _days if kind is FeatureKind.TIMESTAMP else _number
+    return np.fromiter((read(value) for value in values), dtype=np.float64, count=len(values))
+
+
+class _Scale(NamedTuple):
+    mean: float
+    std: float
+
+
+def _fitted_scale(numbers: npt.NDArray[np.float64]) -> _Scale:
+    """Mean and population standard deviation of finite numbers, of any size that a float holds."""
+    if not numbers.size:
+        return _Scale(0.0, 1.0)
+    if numbers.min() == numbers.max():
+        return _Scale(float(numbers[0]), 1.0)
+    # Halving is exact, and keeps sums and squares of very large numbers from overflowing.
+    halvings = int(np.frexp(np.abs(numbers).max())[1])
+    small = np.ldexp(numbers, -halvings)
+    std = float(np.ldexp(small.std(), halvings))
+    return _Scale(float(np.ldexp(small.mean(), halvings)), std if std > _SMALLEST_STD else 1.0)
+
+
 @dataclass(frozen=True)
 class FeatureEncoder:
-    """One fitted feature. ``size`` is the number of codes, for embedding tables (0 for numbers)."""
+    """One fitted feature. ``size`` is the number of codes, for embedding tables (0 for numbers).
+
+    ``separator`` cuts a list that comes as text.
+    """
 
     name: str
     kind: FeatureKind
@@ -83,6 +156,7 @@ class FeatureEncoder:
     width: int = 1
     mean: float = 0.0
     std: float = 1.0
+    separator: str = "|"
 
     @property
     def size(self) -> int:
@@ -93,33 +167,35 @@ class FeatureEncoder:
         return {token: code + RESERVED for code, token in enumerate(self.vocabulary)}
 
     @classmethod
-    def fit(cls, name: str, kind: FeatureKind, values: Sequence[object]) -> "FeatureEncoder":
+    def fit(
+        cls, name: str, kind: FeatureKind, values: Sequence[object], separator: str = "|"
+    ) -> "FeatureEncoder":
         """Learn the vocabulary or the scale of one column."""
         if kind in _NUMBERS:
-            numbers = np.asarray([_number(v) for v in values], dtype=np.float64)
-            numbers = numbers[np.isfinite(numbers)]
-            mean = float(numbers.mean()) if numbers.size else 0.0
-            std = float(numbers.std()) if numbers.size else 0.0
-            return cls(name, kind, mean=mean, std=std if std > 1e-12 else 1.0)
-        tokens = [_tokens(kind, v) for v in values]
+            numbers = _numbers(kind, values)
+            return cls(name, kind, **_fitted_scale(numbers[np.isfinite(numbers)])._asdict())
+        tokens = [_tokens(kind, v, separator) for v in values]
         counts = Counter(token for row in tokens for token in row)
         if kind is FeatureKind.TEXT:
             kept = [t for t, c in counts.most_common(_MAX_WORDS) if c >= _MIN_WORD_COUNT]
         else:
             kept = [t for t, _ in counts.most_common(_MAX_VOCABULARY)]
         width = min(max((len(row) for row in tokens), default=1) or 1, _MAX_WIDTH)
-        return cls(name, kind, vocabulary=tuple(sorted(kept)), width=width if kind in _LISTS else 1)
+        width = width if kind in _LISTS else 1
+        return cls(name, kind, vocabulary=tuple(sorted(kept)), width=width, separator=separator)
 
     def encode(self, values: Sequence[object]) -> EncodedArray:
-        """Encode raw values; see the module's table for shapes."""
+        """Encode raw values; see the module for shapes and rules."""
         if self.kind in _NUMBERS:
-            raw = np.asarray([_number(v) for v in values], dtype=np.float64).reshape(len(values))
+            raw = _numbers(self.kind, values)
             missing = np.isnan(raw)
-            scaled = np.where(missing, 0.0, (raw - self.mean) / self.std)
+            with np.errstate(over="ignore"):
+                deviations = np.clip((raw - self.mean) / self.std, -_FARTHEST, _FARTHEST)
+            scaled = np.where(missing, 0.0, deviations)
             return np.stack([scaled, missing.astype(np.float64)], axis=1).astype(np.float32)
         codes = np.zeros((len(values), self.width), dtype=np.int32)
         for row, value in enumerate(values):
-            tokens = _tokens(self.kind, value)[: self.width]
+            tokens = _tokens(self.kind, value, self.separator)[: self.width]
             codes[row, : len(tokens)] = [self._codes.get(token, UNKNOWN) for token in tokens]
         return codes if self.kind in _LISTS else codes[:, 0]
 
@@ -168,7 +244,7 @@ def fit_encoders(
 ) -> tuple[FeatureEncoder, ...]:
     """Fit every non-sensitive feature of one table on its columns, by name."""
     return tuple(
-        FeatureEncoder.fit(name, feature.kind, columns[name])
+        FeatureEncoder.fit(name, feature.kind, columns[name], feature.separator)
         for name, feature in sorted(features.items())
         if feature.kind is not FeatureKind.SENSITIVE
     )

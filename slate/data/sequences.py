@@ -37,7 +37,7 @@ def chronological(table: pa.Table) -> pa.Array:
     items = table[columns.ITEM].combine_chunks().dictionary_encode()
     names = items.dictionary.to_pylist()
     places = np.empty(len(names), dtype=np.int64)
-    places[sorted(range(len(names)), key=lambda code: _natural(names[code]))] = np.arange(len(names))
+    places[sorted(range(len(names)), key=lambda code: natural(names[code]))] = np.arange(len(names))
     ordered = table.select([columns.USER, columns.TIMESTAMP, columns.EVENT]).append_column(
         _ITEM_PLACE, pa.array(places[items.indices.to_numpy()])
     )
@@ -45,7 +45,8 @@ def chronological(table: pa.Table) -> pa.Array:
     return pc.sort_indices(ordered, sort_keys=[(key, "ascending") for key in keys])
 
 
-def _natural(item_id: str) -> tuple[int, int, str]:
+def natural(item_id: str) -> tuple[int, int, str]:
+    """A key that puts whole numbers first, in the order of numbers, then other ids by their text."""
     if item_id.isascii() and item_id.isdigit():
         return (0, int(item_id), item_id)
     return (1, 0, item_id)

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from slate import columns
 from slate.clock import SystemClock, microseconds
-from slate.config import RecommendConfig, RetrievalConfig, parse_section
+from slate.config import DatasetConfig, RecommendConfig, RetrievalConfig, parse_section
 from slate.data.catalogue import Catalogue
 from slate.data.features import FeatureSpace
-from slate.data.sequences import History
+from slate.data.sequences import History, natural
 from slate.ranking.scorer import Ranker
 from slate.recommend import fallback, ordering
 from slate.recommend.filters import RowFilter, Rows, apply_filters
@@ -86,6 +86,15 @@ class Recommender:
         embeddings: npt.NDArray[np.float32] = np.load(self.directory / EMBEDDINGS, mmap_mode="r")
         return embeddings
 
+    @cached_property
+    def _plain_event(self) -> str:
+        """What an item id without an event stands for: the target event of the lowest weight."""
+        described = self.sections.get("dataset")
+        if described is None:
+            return self.features.events[0]
+        config = parse_section(DatasetConfig, described)
+        return min(config.target_events, key=lambda name: (config.events[name].weight, name))
+
     def recommend(
         self,
         user_id: str | None = None,
@@ -101,8 +110,9 @@ class Recommender:
 
         Args:
             user_id: looked up in the release; an unknown one gets recommendations from context.
-            history: overrides the released history; item ids oldest first (taken as one minute
-                apart, just before ``at``), or full interactions. Unknown ids are ignored.
+            history: overrides the released history; item ids oldest first (taken as the mildest
+                target event, one minute apart, just before ``at``), or full interactions in any order.
+                Unknown ids are ignored.
             k: the length of the slate; the release's own by default.
             context: raw context features.
             exclude: item ids that may not be shown.
@@ -134,7 +144,7 @@ class Recommender:
         """Translate a request into model terms, looking the user up where it says nothing."""
         at = request.at or self._clock.now()
         state = (self.users.get(request.user_id) if request.user_id is not None else None) or UserState()
-        given = state.history if request.history is None else request.history
+        given = state.history if request.history is None else sorted(request.history, key=_chronology)
         rows, events, times, ignored = [], [], [], []
         known_events = {name: code for code, name in enumerate(self.features.events, start=1)}
         for interaction in given:
@@ -247,11 +257,15 @@ class Recommender:
         )
 
     def _interactions(self, history: Sequence[str | Interaction], at: datetime) -> list[Interaction]:
-        event = self.features.events[0]
         count = len(history)
         return [
             each
             if isinstance(each, Interaction)
-            else Interaction(each, event, at - timedelta(minutes=count - place))
+            else Interaction(each, self._plain_event, at - timedelta(minutes=count - place))
             for place, each in enumerate(history)
         ]
+
+
+def _chronology(interaction: Interaction) -> tuple[datetime, tuple[int, int, str], str]:
+    """The order in which histories enter training; see :func:`slate.data.sequences.chronological`."""
+    return interaction.at, natural(interaction.item_id), interaction.event

@@ -20,7 +20,12 @@ class Request:
     """One request for a slate.
 
     ``history`` overrides the released one (anonymous users, live state); None means "look the user
-    up". ``features`` likewise. ``at`` is the instant of the request; histories must end before it.
+    up". ``features`` likewise. A history may come in any order: it enters by time, then item, then event,
+    as in training.
+
+    ``at`` is the instant of the request, with its time zone. Histories should end before it, as they do in
+    training; what clocks that disagree date later counts as happening now. A released history is the whole
+    of what was known at the watermark, so a request dated before that is no replay: bring its history.
     """
 
     user_id: str | None = None

@@ -1,7 +1,8 @@
 """User states as a release ships them: one sorted Parquet file, read a row group at a time.
 
 Columns: user_id (sorted), ``items``, ``events`` and ``times`` (the last interactions, oldest
-first), ``seen`` (every item ever interacted with) and the user's features. Live state overlays it.
+first), ``seen`` (every item ever interacted with) and the user's features, whose names are preceded by
+``feature_`` so that none can be taken for another column. Live state overlays it.
 """
 
 import bisect
@@ -25,6 +26,7 @@ ITEMS: Final = "items"
 EVENTS: Final = "events"
 TIMES: Final = "times"
 SEEN: Final = "seen"
+_FEATURE: Final = "feature_"
 _ROW_GROUP: Final = 2048
 _CACHED_GROUPS: Final = 64
 
@@ -72,7 +74,7 @@ def write_users(
     names = [n for n in features.column_names if n != columns.USER]
     at = pc.index_in(table[columns.USER], features[columns.USER].combine_chunks())
     for name in names:
-        table = table.append_column(name, features[name].take(at))
+        table = table.append_column(_FEATURE + name, features[name].take(at))
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, row_group_size=_ROW_GROUP, compression="zstd")
 
@@ -89,8 +91,7 @@ class UserStore:
             for g in range(self._file.num_row_groups)
             if self._file.metadata.row_group(g).num_rows
         ]
-        reserved = {columns.USER, ITEMS, EVENTS, TIMES, SEEN}
-        self._features = [n for n in self._file.schema_arrow.names if n not in reserved]
+        self._features = [n for n in self._file.schema_arrow.names if n.startswith(_FEATURE)]
 
     def __len__(self) -> int:
         return int(self._file.metadata.num_rows)
@@ -108,7 +109,7 @@ class UserStore:
         history = tuple(
             Interaction(i, e, t) for i, e, t in zip(record[ITEMS], record[EVENTS], record[TIMES], strict=True)
         )
-        return UserState(history, record[SEEN], {n: record[n] for n in self._features})
+        return UserState(history, record[SEEN], {n.removeprefix(_FEATURE): record[n] for n in self._features})
 
     def sample(self, count: int) -> list[str]:
         """Up to ``count`` user ids with a history, spread evenly over the file."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from slate import columns
-from slate.config import DatasetConfig, RetrievalConfig, parse_section
+from slate.config import DatasetConfig, RankingConfig, RetrievalConfig, parse_section
 from slate.data import statistics
 from slate.data.catalogue import Catalogue
 from slate.data.features import FeatureSpace
@@ -44,6 +44,7 @@ def assemble(
     """
     dataset_config = parse_section(DatasetConfig, config["dataset"])
     retrieval = parse_section(RetrievalConfig, config["retrieval"])
+    ranking = parse_section(RankingConfig, config["ranking"])
     content.mkdir(parents=True)
     copies = {
         two_tower / "query_tower": recommender.QUERY_TOWER,
@@ -60,8 +61,9 @@ def assemble(
     catalogue = Catalogue.open(splits)
     features = FeatureSpace.from_json((splits / columns.FEATURES_FILE).read_text(encoding="utf-8"))
     user_table = pq.read_table(splits / columns.USERS_FILE)
+    length = max(retrieval.history, ranking.history)
     users.write_users(
-        content / recommender.USERS, log, catalogue.ids.ids, features.events, user_table, retrieval.history
+        content / recommender.USERS, log, catalogue.ids.ids, features.events, user_table, length
     )
     everything = split.everything()
     _write_popular(everything, dataset_config.target_events, content)

@@ -1,0 +1,105 @@
+"""The serving path, from request JSON to what the released models are given, and what they answer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import slate
+from slate.recommend.recommender import Recommender
+from slate.recommend.request import Interaction, Request
+
+BATCH = 256
+
+
+class Recorder:
+    """Stands before one signature of a released SavedModel: passes calls on and keeps what went through."""
+
+    def __init__(self, model: Any, signature: str) -> None:
+        self._model, self._function = model, model.signatures[signature]
+        self.signatures = {signature: self}
+        self.calls: list[dict[str, np.ndarray]] = []
+
+    def __call__(self, **inputs: Any) -> Any:
+        answer = self._function(**inputs)
+        self.calls.append({name: tensor.numpy() for name, tensor in (inputs | answer).items()})
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)
+
+
+class Serving:
+    """A sealed release, verified and opened as a server opens it, that answers requests.
+
+    :meth:`serve_features` is the whole surface that the tests use: a client of a running HTTP server can
+    take its place once there is one, with a server that reports what its models were given.
+    """
+
+    def __init__(self, release: Path) -> None:
+        self.recommender: Recommender = slate.open_release(str(release))
+        encoder, ranker = self.recommender.encoder, self.recommender.ranker
+        self._tower = Recorder(encoder._tower, "serving_default")
+        self._ranker = Recorder(ranker._model, "score")
+        self.lengths = {"tower": encoder.length, "ranker": ranker.length}
+        self.recommender.encoder = replace(encoder, _tower=self._tower)
+        self.recommender.ranker = replace(ranker, _model=self._ranker)
+
+    def serve_features(self, requests: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
+        """What ``tower`` and ``ranker`` were given and answered for JSON requests, one row a request.
+
+        A request has user_id, at, context and perhaps history (objects of item_id, event and at).
+        """
+        chunks = [self._serve(requests[start : start + BATCH]) for start in range(0, len(requests), BATCH)]
+        return {
+            model: {name: np.concatenate([c[model][name] for c in chunks]) for name in chunks[0][model]}
+            for model in chunks[0]
+        }
+
+    def _serve(self, requests: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
+        asks = [self.recommender.ask(read_request(text)) for text in requests]
+        self._tower.calls.clear()
+        self._ranker.calls.clear()
+        self.recommender.rank(asks)
+        recorded = {}
+        for model, recorder in (("tower", self._tower), ("ranker", self._ranker)):
+            (call,) = recorder.calls
+            recorded[model] = {
+                name: _widen(array[: len(requests)], self.lengths[model])
+                if name.startswith("history_")
+                else array[: len(requests)]
+                for name, array in call.items()
+            }
+        return recorded
+
+
+def inputs_of(recorded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The features of a query alone, without candidates and answers."""
+    sides = ("history_", "user_", "context_")
+    return {name: array for name, array in recorded.items() if name.startswith(sides)}
+
+
+def read_request(text: str) -> Request:
+    """A request from its JSON."""
+    body = json.loads(text)
+    history = body.get("history")
+    if history is not None:
+        history = [
+            Interaction(each["item_id"], each["event"], datetime.fromisoformat(each["at"]))
+            for each in history
+        ]
+    return Request(
+        user_id=body.get("user_id"),
+        history=history,
+        context=body.get("context", {}),
+        at=datetime.fromisoformat(body["at"]),
+    )
+
+
+def _widen(array: np.ndarray, length: int) -> np.ndarray:
+    """Padding on the left, which the tower does without where it can."""
+    return np.pad(array, ((0, 0), (length - array.shape[1], 0)))

@@ -38,6 +38,7 @@ NEEDS: Final = MappingProxyType(
     {
         "ingest": Needs(cpu=("1", "4"), memory=("2Gi", "8Gi"), retries=3),
         "validate": Needs(cpu=("1", "4"), memory=("2Gi", "8Gi")),
+        "drift": Needs(cpu=("1", "4"), memory=("2Gi", "8Gi"), cached=False),
         "split": Needs(cpu=("1", "4"), memory=("2Gi", "8Gi")),
         "train_two_tower": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi"), retries=2, backoff="60s"),
         "build_index": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi")),

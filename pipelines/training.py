@@ -8,6 +8,7 @@ from typing import Any
 from kfp import dsl
 
 from components.build_index import build_index
+from components.drift import drift as compare_snapshots
 from components.evaluate import evaluate
 from components.gate import gate as decide
 from components.ingest import ingest
@@ -32,6 +33,7 @@ def training(
     gate: dict[str, Any],
     recommend: dict[str, Any],
     rollout: dict[str, Any],
+    drift: dict[str, Any],
     store: str,
     champion: str,
     data_fingerprint: str,
@@ -65,13 +67,29 @@ def training(
                 dataset=ingested.outputs["dataset"],
             )
         )
-        split_up = NEEDS["split"].apply(
-            cut(
+        compared = NEEDS["drift"].apply(
+            compare_snapshots(
+                drift_config=drift,
                 dataset_config=dataset,
-                split_config=split,
+                store=store,
+                champion=champion,
                 code_fingerprint=code_fingerprint,
                 dataset=validated.outputs["validated"],
             )
+        )
+        # Split waits for the comparison but reads nothing of it: an error stops the run, and another
+        # champion changes no cache key.
+        split_up = (
+            NEEDS["split"]
+            .apply(
+                cut(
+                    dataset_config=dataset,
+                    split_config=split,
+                    code_fingerprint=code_fingerprint,
+                    dataset=validated.outputs["validated"],
+                )
+            )
+            .after(compared)
         )
         tower = NEEDS["train_two_tower"].apply(
             train_two_tower(

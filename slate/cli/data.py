@@ -2,9 +2,15 @@
 
 import typer
 
+from slate.cli import data_drift, data_engagement
+
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def _data() -> None:
     """Nothing of its own."""
+
+
+app.command("drift")(data_drift.drift)
+app.command("engagement")(data_engagement.engagement)

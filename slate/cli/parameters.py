@@ -19,6 +19,7 @@ SECTIONS: Final = (
     "gate",
     "recommend",
     "rollout",
+    "drift",
 )
 
 

@@ -1,6 +1,10 @@
-"""What the data of a release looked like, small enough to ship with it, to measure drift against."""
+"""What the data of a release looked like, small enough to ship with it, to measure drift against.
+
+No user id is in it. ``VERSION`` 2 added schema, rows, activity, recent engagement and finer quantiles.
+"""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -9,38 +13,63 @@ import pyarrow.compute as pc
 
 from slate import columns
 from slate.clock import isoformat
+from slate.data import engagement
+from slate.data.catalogue import TRAIN_COUNT
+
+VERSION: Final = 2
+#: Days before the data's end over which recent engagement is taken.
+RECENT_DAYS: Final = (7, 28)
 
 _TOP: Final = 10_000
 _TOP_CATEGORIES: Final = 200
-_QUANTILES: Final = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+_QUANTILES: Final = 101
+_KEYS: Final = frozenset({*columns.INTERACTION_COLUMNS, columns.TITLE, TRAIN_COUNT})
+
+
+def describe(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
+    """Statistics of a whole data set: ``interactions``, ``items`` and ``users`` tables."""
+    features = {
+        name: [c for c in table.column_names if c not in _KEYS and not c.startswith("__")]
+        for name, table in tables.items()
+    }
+    return {
+        "version": VERSION,
+        "rows": {name: table.num_rows for name, table in tables.items()},
+        "schema": {
+            name: {feature: _kind(tables[name].schema.field(feature).type) for feature in names}
+            for name, names in features.items()
+        },
+        "interactions": describe_interactions(tables["interactions"]),
+        "context": describe_columns(tables["interactions"], features["interactions"]),
+        **{side: describe_columns(tables[side], features[side]) for side in ("items", "users")},
+    }
 
 
 def describe_interactions(table: pa.Table) -> dict[str, Any]:
-    """Counts, time range, event mix, popularity and daily engagement of prepared interactions.
+    """Counts, time range, event mix, popularity, activity and engagement of prepared interactions.
 
-    ``engagement_by_day`` is the weighted sum of a day's events over the users active on that day.
+    ``activity`` is the quantiles of interactions by user. ``recent_engagement`` is that per active user
+    over the last 7 and 28 days before the data's end.
     """
-    times = table[columns.TIMESTAMP]
     items = table[columns.ITEM].value_counts().to_pylist()
     items.sort(key=lambda entry: (-entry["counts"], entry["values"]))
     events = {e["values"]: e["counts"] for e in table[columns.EVENT].value_counts().to_pylist()}
-    by_day = (
-        table.append_column("day", pc.strftime(times, format="%Y-%m-%d"))
-        .group_by("day")
-        .aggregate([(columns.WEIGHT, "sum"), (columns.USER, "count_distinct")])
-        .sort_by("day")
-        .to_pylist()
-    )
+    by_user = table[columns.USER].value_counts()
+    days = engagement.daily(table).to_pylist()
+    times = pc.min_max(table[columns.TIMESTAMP]).as_py()
     return {
         "rows": table.num_rows,
-        "users": pc.count_distinct(table[columns.USER]).as_py(),
+        "users": len(by_user),
         "items": len(items),
-        "first": isoformat(pc.min(times).as_py()) if table.num_rows else None,
-        "last": isoformat(pc.max(times).as_py()) if table.num_rows else None,
+        "first": isoformat(times["min"]) if times["min"] else None,
+        "last": isoformat(times["max"]) if times["max"] else None,
         "events": dict(sorted(events.items())),
         "popularity": {entry["values"]: entry["counts"] for entry in items[:_TOP]},
-        "engagement_by_day": {
-            day["day"]: day[f"{columns.WEIGHT}_sum"] / day[f"{columns.USER}_count_distinct"] for day in by_day
+        "activity": _quantiles(by_user.field("counts")),
+        "engagement_by_day": {row["day"].isoformat(): row["engagement"] for row in days},
+        "recent_engagement": {
+            str(n): _recent(table, times["max"] - timedelta(days=n)) if times["max"] else None
+            for n in RECENT_DAYS
         },
     }
 
@@ -54,31 +83,43 @@ def describe_columns(table: pa.Table, names: Sequence[str]) -> dict[str, Any]:
         if pa.types.is_list(column.type):
             column = pc.list_flatten(column)
         if pa.types.is_timestamp(column.type):
-            column = column.cast(pa.int64()).cast(pa.float64())
+            column = column.cast(pa.int64())
         if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-            numbers = column.drop_null().cast(pa.float64()).to_numpy(zero_copy_only=False)
-            numbers = numbers[np.isfinite(numbers)]
-            if numbers.size:
-                entry["quantiles"] = {str(q): float(np.quantile(numbers, q)) for q in _QUANTILES}
+            quantiles = _quantiles(column)
+            if quantiles:
+                entry["quantiles"] = quantiles
         else:
             counts = column.drop_null().value_counts().to_pylist()
             counts.sort(key=lambda c: (-c["counts"], str(c["values"])))
             entry["categories"] = len(counts)
+            entry["total"] = sum(c["counts"] for c in counts)
             entry["counts"] = {str(c["values"]): c["counts"] for c in counts[:_TOP_CATEGORIES]}
         described[name] = entry
     return described
 
 
-def describe(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
-    """Statistics of a whole data set: ``interactions``, ``items`` and ``users`` tables."""
-    interactions = tables["interactions"]
-    context = [n for n in interactions.column_names if n not in columns.INTERACTION_COLUMNS]
-    keys = (columns.ITEM, columns.USER, columns.TITLE)
-    return {
-        "interactions": describe_interactions(interactions),
-        "context": describe_columns(interactions, context),
-        **{
-            side: describe_columns(tables[side], [n for n in tables[side].column_names if n not in keys])
-            for side in ("items", "users")
-        },
-    }
+def _quantiles(column: pa.Array) -> list[float]:
+    """The 0th, 1st, ... 100th percentile of the finite values; empty where there are none."""
+    numbers = column.drop_null().cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    numbers = numbers[np.isfinite(numbers)]
+    if not numbers.size:
+        return []
+    return [float(value) for value in np.quantile(numbers, np.linspace(0, 1, _QUANTILES))]
+
+
+def _recent(table: pa.Table, start: Any) -> float:
+    recent = table.filter(
+        pc.greater(table[columns.TIMESTAMP], pa.scalar(start, table[columns.TIMESTAMP].type))
+    )
+    return float(engagement.over(recent, "all")["engagement"][0].as_py())
+
+
+def _kind(kind: pa.DataType) -> str:
+    """A column's type as schemas are compared: text and its storage variants are one."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"list of {_kind(kind.value_type)}"
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return "text"
+    if pa.types.is_timestamp(kind):
+        return "time"
+    return "number" if pa.types.is_floating(kind) or pa.types.is_integer(kind) else str(kind)

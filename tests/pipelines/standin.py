@@ -29,7 +29,7 @@ def act(step, outputs, arguments):
         (output / "made_by.txt").write_text(step)
     wish = json.loads(os.environ.get("STANDIN", "{}")).get(step, {})
     print(f"{step} at work", flush=True)
-    if step in ("validate", "evaluate"):
+    if step in ("validate", "drift", "evaluate"):
         Path(arguments[-1]).write_text(f"<p>{step}</p>")
     if step == "gate":
         failed = wish.get("verdict", [])
@@ -52,6 +52,7 @@ def act(step, outputs, arguments):
 _STEPS = {
     "ingest": ("dataset, out, cache=None", "out"),
     "validate": ("dataset_config, dataset, out, report", "out"),
+    "drift": ("drift_config, dataset_config, store, champion, dataset, out, report", "out"),
     "split": ("dataset_config, split_config, dataset, out", "out"),
     "train_two_tower": ("retrieval, dataset_config, splits, out, checkpoints", "out"),
     "build_index": ("index, splits, two_tower, out", "out"),

@@ -18,10 +18,13 @@ from pipelines.training import training
 from slate.errors import ConflictError, DataError
 from tests.pipelines.standin import Standin, alive
 
-SECTIONS = ("dataset", "split", "retrieval", "index", "ranking", "evaluation", "gate", "recommend", "rollout")
+SECTIONS = (
+    "dataset", "split", "retrieval", "index", "ranking", "evaluation", "gate", "recommend", "rollout", "drift",
+)  # fmt: skip
 STEPS = (
     "ingest",
     "validate",
+    "drift",
     "split",
     "train_two_tower",
     "build_index",
@@ -32,7 +35,7 @@ STEPS = (
     "start_rollout",
     "record_outcome",
 )
-BEFORE_EVALUATION = list(STEPS[:6])
+BEFORE_EVALUATION = list(STEPS[:7])
 
 
 @pytest.fixture
@@ -86,7 +89,7 @@ def test_a_run_hands_over_artefacts_metrics_logs_report_and_release(
 ) -> None:
     events: list[StepEvent] = []
     result = run("one", events=events)
-    assert standin.ran == list(STEPS[:9])
+    assert standin.ran == list(STEPS[:10])
     assert (result.status, result.verdict_status, result.release_id, result.rollout_id) == (
         "succeeded",
         "passed",
@@ -117,6 +120,7 @@ def test_every_section_reaches_its_step_with_the_names_the_library_takes(
     said = {call["step"]: call["arguments"] for call in standin.calls()}
     for step, section in (
         ("ingest", "dataset"),
+        ("drift", "drift"),
         ("split", "split"),
         ("train_two_tower", "retrieval"),
         ("build_index", "index"),
@@ -125,7 +129,7 @@ def test_every_section_reaches_its_step_with_the_names_the_library_takes(
         ("start_rollout", "rollout"),
     ):
         assert f"'section': '{section}'" in said[step], step
-    for section in SECTIONS:
+    for section in SECTIONS[:-1]:
         assert f"'{section}': {{'" in said["evaluate"], section
     assert "'code-1'" in said["push_release"]
     assert "'r-1'" in said["start_rollout"]
@@ -135,13 +139,13 @@ def test_a_second_run_reuses_all_that_can_be_reused(run: Callable[..., RunResult
     first = run("one")
     assert standin.ran
     result = run("two")
-    assert standin.ran == ["gate", "push_release"]
+    assert standin.ran == ["drift", "gate", "push_release"]
     assert set(outcomes(result).values()) == {"reused", "done", "skipped"}
     assert result.artefact("split", "splits") == first.artefact("split", "splits")
     assert result.report is not None
     # A new champion is judged anew, on the same models.
     run("three", champion="r-1")
-    assert standin.ran == ["evaluate", "gate", "push_release"]
+    assert standin.ran == ["drift", "evaluate", "gate", "push_release"]
 
 
 def test_what_changed_runs_again_and_no_more(run: Callable[..., RunResult], standin: Standin) -> None:
@@ -149,8 +153,8 @@ def test_what_changed_runs_again_and_no_more(run: Callable[..., RunResult], stan
     run("first")
     assert standin.ran
     for key, value, again in (
-        ("index", {"section": "index", "whole": 8}, ["build_index", "train_ranker", "evaluate"]),
-        ("gate", {"section": "gate", "whole": 8}, ["evaluate"]),
+        ("index", {"section": "index", "whole": 8}, ["drift", "build_index", "train_ranker", "evaluate"]),
+        ("gate", {"section": "gate", "whole": 8}, ["drift", "evaluate"]),
         ("data_fingerprint", "data-2", [*BEFORE_EVALUATION, "evaluate"]),
         ("code_fingerprint", "code-2", [*BEFORE_EVALUATION, "evaluate"]),
     ):
@@ -163,7 +167,7 @@ def test_without_caching_every_step_runs(run: Callable[..., RunResult], standin:
     run("one")
     assert standin.ran
     run("two", caching=False)
-    assert standin.ran == list(STEPS[:9])
+    assert standin.ran == list(STEPS[:10])
 
 
 def test_only_a_passed_gate_pushes_and_only_a_request_starts_a_rollout(
@@ -181,7 +185,7 @@ def test_only_a_passed_gate_pushes_and_only_a_request_starts_a_rollout(
     ):
         standin.behave(gate={"returns": verdict})
         result = run(f"run-{number}", rollout_requested=asked)
-        assert standin.ran == ["gate", *ran]
+        assert standin.ran == ["drift", "gate", *ran]
         assert (result.status, result.verdict_status) == ("succeeded", verdict)
         assert (result.release_id is None) == (verdict != "passed")
 
@@ -201,12 +205,12 @@ def test_a_failed_step_says_why_stops_what_needs_it_and_is_recorded(
     assert result.report is not None
     assert result.report.read_text() == "<p>validate</p>"
     assert outcomes(result)["validate"] == "failed"
-    assert {outcomes(result)[step] for step in STEPS[2:10]} == {"skipped"}
+    assert {outcomes(result)[step] for step in STEPS[2:11]} == {"skipped"}
     assert recorded(tmp_path, "one")["state"] == "FAILED"
 
     standin.behave()
     assert run("two").status == "succeeded"
-    assert standin.ran == list(STEPS[1:9]), "what was finished before the failure is reused"
+    assert standin.ran == list(STEPS[1:10]), "what was finished before the failure is reused"
 
 
 def test_a_passing_trouble_is_tried_again(run: Callable[..., RunResult], standin: Standin) -> None:
@@ -292,11 +296,11 @@ def test_killed_in_the_middle_of_a_step_the_next_run_goes_on_from_the_finished_o
         time.sleep(0.02)
     assert not alive(pid), "the step's process outlived its run"
 
-    assert standin.ran == ["ingest", "validate", "split", "train_two_tower"]
+    assert standin.ran == ["ingest", "validate", "drift", "split", "train_two_tower"]
     standin.behave()
     result = run("two")
     assert result.status == "succeeded"
-    assert standin.ran == list(STEPS[3:9])
+    assert standin.ran == ["drift", *STEPS[4:10]]
 
 
 def _wait_for(standin: Standin, step: str) -> int:

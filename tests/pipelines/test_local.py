@@ -19,7 +19,8 @@ from slate.errors import ConflictError, DataError
 from tests.pipelines.standin import Standin, alive
 
 SECTIONS = (
-    "dataset", "split", "retrieval", "index", "ranking", "evaluation", "gate", "recommend", "rollout", "drift",
+    "dataset", "split", "retrieval", "index", "ranking", "evaluation", "gate", "recommend", "rollout",
+    "drift",
 )  # fmt: skip
 STEPS = (
     "ingest",

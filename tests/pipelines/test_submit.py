@@ -14,7 +14,8 @@ from tests.pipelines.kfp_double import RefusalError, Server, check, serving
 
 IMAGE = "europe-docker.pkg.dev/project/slate/pipeline@sha256:" + "ab" * 32
 SECTIONS = (
-    "dataset", "split", "retrieval", "index", "ranking", "evaluation", "gate", "recommend", "rollout", "drift",
+    "dataset", "split", "retrieval", "index", "ranking", "evaluation", "gate", "recommend", "rollout",
+    "drift",
 )  # fmt: skip
 ARGUMENTS: dict[str, Any] = {
     **{name: {"k": 10, "nested": {"a": [1, 2]}} for name in SECTIONS},

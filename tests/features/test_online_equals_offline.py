@@ -1,7 +1,8 @@
 """The same user at the same instant has the same features in training, in evaluation and when served."""
 
+import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -22,7 +23,8 @@ from slate.retrieval.query import QueryEncoder, encode_queries
 from slate.retrieval.train import batch_shape
 from slate.retrieval.training_data import TrainingData
 from tests.features import asking
-from tests.features.oracle import Arrays, Oracle, Row, same
+from tests.features.oracle import Arrays, Oracle, Row, natural, same
+from tests.features.questions import questions
 from tests.features.serving import Serving, inputs_of
 from tests.features.world import TARGETS, UNLISTED_USER, World
 
@@ -116,29 +118,50 @@ def test_the_tower_is_trained_on_the_same_rows(world: World, oracle: Oracle, ser
     examples = Examples.of(data.split.train_log(), data.features, TARGETS, data.split.user_features)
     handles = next(e["vocabulary"] for e in oracle.features["users"] if e["name"] == "handle")
     trained = {user: [r for r in life if r.part == "train"] for user, life in oracle.lives.items()}
-    asked = []
+    asked, places, found = [], [], []
     for batch in examples.batches(batch_shape(config), config.history, [config.seed, 1]):
         for query, items in questions(batch):
-            row = batch["query_row"][query]
-            handle = int(batch["user_handle"][row])
+            handle = int(batch["user_handle"][batch["query_row"][query]])
             user = UNLISTED_USER if handle == 0 else handles[handle - 2].removeprefix("@")
             life = trained[user]
             ids = {oracle.items[item]["item_id"] for item in items}
             target = next(r for r in life if r.item in ids)
-            place = served.places[user, target.item, target.event, target.at]
-            asked.append((user, target.at))
-            check_training_query(batch, query, served.inputs("tower", place), len(life) <= config.history)
             assert ids == {r.item for r in first_meetings(life) if r.at == target.at}
+            asked.append((user, target.at))
+            places.append(served.places[user, target.item, target.event, target.at])
+            found.append(training_row(batch, query))
+            check_reach(found[-1], served.histories[places[-1]], len(life) <= config.history)
     wanted = {(user, r.at) for user, life in trained.items() for r in first_meetings(life)}
     assert len(asked) == len(wanted) > 3_000
     assert set(asked) == wanted
+    expected = served.inputs("tower", places)
+    given = {name: np.stack([row[name] for row in found]) for name in found[0]}
+    # A window may begin later than the served history; what it holds is the end of it.
+    held = given["history_items"] > 0
+    for name in ("history_items", "history_events"):
+        expected[name] = expected[name] * held
+    expected["history_ages"] = expected["history_ages"][:, -1]
+    same(given, expected)
 
 
-def questions(batch: Batch) -> Iterator[tuple[int, list[int]]]:
-    """The queries of a training batch and the items to predict from each."""
-    real = batch["target_weights"] > 0
-    for query in np.unique(batch["target_query"][real]):
-        yield int(query), batch["target_items"][real & (batch["target_query"] == query)].tolist()
+def training_row(batch: Batch, query: int) -> Arrays:
+    """What the tower is given for one query of a training batch; of the ages only the last counts."""
+    row, column = batch["query_row"][query], batch["query_column"][query]
+    given = {"history_ages": batch["query_elapsed"][query]}
+    for name in ("history_items", "history_events"):
+        given[name] = np.concatenate([np.zeros(16 - column, np.int32), batch[name][row, :column]])
+    for name, array in batch.items():
+        if name.startswith("user_"):
+            given[name] = array[row]
+        elif name.startswith("context_"):
+            given[name] = array[query]
+    return given
+
+
+def check_reach(given: Arrays, history: list[Row], whole: bool) -> None:
+    """A query sees all of a history that fits in one window, and at least the last of a longer one."""
+    seen = np.count_nonzero(given["history_items"])
+    assert seen == len(history) if whole else min(len(history), 1) <= seen <= 16
 
 
 def first_meetings(life: list[Row]) -> list[Row]:
@@ -180,7 +203,7 @@ def test_the_tower_is_validated_on_the_same_rows(world: World, served: Served) -
 def test_the_ranker_is_trained_on_the_same_rows_and_candidates(world: World, served: Served) -> None:
     config = RankingConfig.model_validate(world.config["ranking"])
     split = world.split
-    occasions = gather(split, config.max_queries, config.seed)
+    occasions = gather(split)
     assert len(occasions) > 700
     places = [
         served.place(user, q.at, q.context)
@@ -332,8 +355,6 @@ JSON = st.recursive(
 def test_whatever_a_request_brings_the_features_are_finite(
     oracle: Oracle, serving: Serving, data: st.DataObject
 ) -> None:
-    import json
-
     names = [encoder["name"] for encoder in oracle.features["context"]]
     context = data.draw(st.dictionaries(st.sampled_from(names), JSON))
     request = json.dumps({"user_id": "u1", "at": "2025-06-01T00:00:00Z", "context": context})
@@ -357,13 +378,7 @@ def test_any_history_in_any_order_is_encoded_as_training_would(
     at = 1_740_000_000_000_000 + data.draw(st.integers(6_000_000, 10**13))
     generator = random.Random(data.draw(st.integers(0, 99)))
     known = [row for row in history if row.event in oracle.features["events"]]
-    known.sort(key=lambda row: (row.at, *_natural(row.item), row.event))
+    known.sort(key=lambda row: (row.at, natural(row.item), row.event))
     answers = serving.serve_features([asking.request(generator, [], "u1", at, {}, history)])
     for model, length in (("tower", 16), ("ranker", 24)):
         same(inputs_of(answers[model]), oracle.arrays([oracle.query(known, at, "u1", {}, length)]))
-
-
-def _natural(item: str) -> tuple[bool, int, str]:
-    from tests.features.oracle import natural
-
-    return natural(item)

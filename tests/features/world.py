@@ -80,7 +80,7 @@ CONFIG: dict[str, Any] = {
     },
     "index": {"k": 20},
     # Longer than the tower's, so that the release must keep more than the tower looks at.
-    "ranking": {"dim": 8, "hidden": [16], "history": 24, "epochs": 1, "candidates": 20},
+    "ranking": {"dim": 8, "hidden": [16], "history": 24, "epochs": 1, "candidates": 20, "max_queries": 300},
     "recommend": {"candidates": 20, "golden": 2},
 }  # fmt: skip
 

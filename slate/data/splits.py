@@ -95,6 +95,8 @@ def split(dataset_config: DatasetConfig, config: SplitConfig, dataset: Path, out
     Users of the unseen share are taken out of temporal train rows; they stay in the other parts and
     in histories. Nothing fitted here has seen a row after ``train_end``: item counts and user and context
     encoders come from train rows, item encoders from the catalogue, which says nothing of the future.
+    Leave-last-out fits on train rows too, but some of them are later than other users' tests: a row knows
+    its own user's past alone, while scales, vocabularies and counts know the whole period.
 
     Raises:
         DataError: a part would be empty.

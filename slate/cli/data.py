@@ -2,7 +2,7 @@
 
 import typer
 
-from slate.cli import data_drift, data_engagement
+from slate.cli import data_drift, data_engagement, data_validate
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -14,3 +14,4 @@ def _data() -> None:
 
 app.command("drift")(data_drift.drift)
 app.command("engagement")(data_engagement.engagement)
+app.command("validate")(data_validate.validate)

@@ -14,6 +14,8 @@ from slate.config.dataset import (
     FeatureKind,
     FeatureMap,
     InteractionsTable,
+    Limits,
+    Range,
     Table,
 )
 from slate.config.drift import DriftConfig
@@ -39,6 +41,8 @@ __all__ = [
     "GateConfig",
     "IndexConfig",
     "InteractionsTable",
+    "Limits",
+    "Range",
     "RankingConfig",
     "RecommendConfig",
     "RetrievalConfig",

@@ -75,11 +75,27 @@ class Event(Section):
         return self.weight > 0 if self.target is None else self.target
 
 
+class Range(Section):
+    """The values a column may have, both ends included."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("a range needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+
 class Table(Section):
     """Where one raw table lies and which of its columns are ours (our name -> raw name).
 
     ``path`` is a file, a glob or a list of these. ``header`` lists the column names of CSV files
-    without a header line, in order.
+    without a header line, in order. ``ranges`` bounds the value of interactions and numeric features, by
+    our name.
     """
 
     path: str | tuple[str, ...]
@@ -88,6 +104,19 @@ class Table(Section):
     header: tuple[str, ...] | None = None
     columns: dict[str, str] = Field(default_factory=dict)
     features: FeatureMap = Field(default_factory=dict)
+    ranges: dict[str, Range] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _numbers_have_ranges(self) -> Self:
+        numeric = {n for n, f in self.features.items() if f.kind is FeatureKind.NUMERIC}
+        for name in self.ranges:
+            if name not in numeric | ({"value"} & set(self.columns)):
+                raise ValueError(
+                    f"ranges.{name}: is no numeric feature of this table"
+                    f"{'' if 'value' in self.columns else ' and no mapped value'}; "
+                    f"there are {', '.join(sorted(numeric)) or 'none'}"
+                )
+        return self
 
 
 class InteractionsTable(Table):
@@ -107,6 +136,27 @@ def _severity(value: object) -> object:
 CheckSeverity = Annotated[Literal["error", "warning", "off"], BeforeValidator(_severity)]
 
 
+class Limits(Section):
+    """From where on the shape of a data set is suspicious; the checks of these names warn.
+
+    ``user_share`` and ``item_share``: of all interactions, by one user or with one item. ``event_share``: of
+    all interactions, of one event where several are described. ``events_per_minute``: of one user in a
+    clock minute. ``category_share``: distinct values of a categorical feature over its rows. ``leak``: the
+    share of an event weight's variance that one feature explains. ``repeated_time``: the share of
+    interactions at one single instant. Shares of a table with fewer than ``rows`` rows say nothing and are
+    not looked at.
+    """
+
+    user_share: float = Field(default=0.5, gt=0, le=1)
+    item_share: float = Field(default=0.5, gt=0, le=1)
+    event_share: float = Field(default=0.995, gt=0, le=1)
+    events_per_minute: int = Field(default=120, ge=1)
+    category_share: float = Field(default=0.9, gt=0, le=1)
+    leak: float = Field(default=0.95, gt=0, le=1)
+    repeated_time: float = Field(default=0.5, gt=0, le=1)
+    rows: int = Field(default=50, ge=1)
+
+
 class DatasetConfig(Section):
     """A data set: its tables, events and features. ``source`` names one that Slate can fetch.
 
@@ -121,6 +171,7 @@ class DatasetConfig(Section):
     users: Table | None = None
     events: dict[str, Event] = Field(default_factory=lambda: {"interaction": Event()})
     validation: dict[str, CheckSeverity] = Field(default_factory=dict)
+    limits: Limits = Limits()
 
     @property
     def target_events(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ UTC: Final = dt.Timestamp(timezone="UTC", scale=6)
 _NUMBER: Final = r"^\s*[-+]?\d+(\.\d+)?\s*$"
 #: Text must begin with a calendar date; engines also accept words such as 'infinity' and 'epoch'.
 _DATE: Final = r"^\s*\d{4}-\d{1,2}-\d{1,2}"
+_OFFSET: Final = r"([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)\s*$"
 _PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 #: Microseconds of the years 1 and 9999, the range that every engine and Python can hold.
 _FIRST: Final = -62_135_596_800_000_000
@@ -63,6 +64,14 @@ def instant(column: ir.Value, unit: str) -> ir.TimestampValue:
     dated = column.re_search(_DATE).ifelse(column, ibis.null("string"))
     numeric = digits.ifelse(column.strip(), ibis.null("string")).try_cast("decimal(38, 9)")
     return digits.ifelse(_since_epoch(numeric, unit), dated.try_cast(UTC))
+
+
+def zoned(column: ir.Value) -> ir.BooleanValue:
+    """Whether a text timestamp says its offset from UTC; null where the question makes no sense."""
+    if not column.type().is_string():
+        return ibis.null("boolean")
+    timed = column.re_search(_DATE) & column.re_search(r"[0-9]:[0-9]")
+    return timed.ifelse(column.re_search(_OFFSET), ibis.null("boolean"))
 
 
 def feature(column: ir.Value, described: Feature) -> ir.Value:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from slate import columns
 from slate.clock import isoformat
-from slate.config import Condition, DatasetConfig, Feature, FeatureKind, Table
+from slate.config import Condition, DatasetConfig, Feature, FeatureKind, InteractionsTable, Table
 from slate.data import convert, engine, movielens
 from slate.errors import DataError
 
@@ -23,6 +23,7 @@ NO_EVENT: Final = "no_event"
 #: Columns of an expression that say which values could not be read as their type.
 _FLAG: Final = "__unreadable_"
 _MATCHES: Final = "__matches"
+_ZONED: Final = "__zoned"
 _ROW_GROUP: Final = 131_072
 _SAMPLE: Final = 5
 
@@ -118,10 +119,34 @@ def ingest(config: DatasetConfig, out: Path, cache: Path) -> dict[str, Any]:
     facts = {
         "unreadable": {name: count for name, count in sorted(unreadable.items()) if count},
         "unlisted": {"items": unlisted_items, "users": unlisted_users},
+        "zones": _zones(kept[_ZONED]),
+        "files": _files(connection, config.interactions),
     }
     return write(
         prepared, config.name, Rows(read, kept.num_rows, {NO_EVENT: read - kept.num_rows}), facts, out
     )
+
+
+def _zones(zoned: pa.ChunkedArray) -> dict[str, int]:
+    """How many text timestamps say their offset, and how many do not; both 0 for other types."""
+    return {"with": pc.sum(zoned).as_py() or 0, "without": pc.sum(pc.invert(zoned)).as_py() or 0}
+
+
+def _files(connection: Any, table: InteractionsTable) -> list[dict[str, Any]]:
+    """Rows and time range of each file in the order of their names; empty where there is one file."""
+    paths = engine.resolve(table, "interactions")
+    found: list[dict[str, Any]] = []
+    for path in paths if len(paths) > 1 else ():
+        raw = engine.read(connection, table.model_copy(update={"path": path}), "interactions")
+        name = table.columns.get(columns.TIMESTAMP, columns.TIMESTAMP)
+        moment = convert.instant(
+            engine.column(raw, name, "interactions", f"columns.{columns.TIMESTAMP}"), table.timestamp_unit
+        )
+        counted = raw.aggregate(rows=raw.count(), first=moment.min(), last=moment.max())
+        (row,) = engine.fetch(counted, "interactions").to_pylist()
+        times = {key: isoformat(row[key]) if row[key] else None for key in ("first", "last")}
+        found.append({"name": path.rsplit("/", 1)[-1], "rows": row["rows"], **times})
+    return found
 
 
 def write(prepared: Prepared, name: str, rows: Rows, facts: Mapping[str, Any], out: Path) -> dict[str, Any]:
@@ -188,7 +213,7 @@ def _interactions(connection: Any, config: DatasetConfig) -> pa.Table:
     }
     _add_features(side, raw, table.features, "interactions")
     matches = sum((test.cast("int64") for test in tests.values()), start=ibis.literal(0))
-    expression = side.of(raw, **{_MATCHES: matches})
+    expression = side.of(raw, **{_MATCHES: matches, _ZONED: convert.zoned(raw_time)})
     order = (columns.TIMESTAMP, columns.USER, columns.ITEM, columns.EVENT, columns.VALUE)
     return engine.fetch(expression.order_by(*order), "interactions")
 

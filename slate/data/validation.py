@@ -19,7 +19,16 @@ from slate import columns
 from slate.clock import Clock, SystemClock, isoformat
 from slate.config import DatasetConfig, Table
 from slate.data import convert, engine
-from slate.data.checks import FACT_CHECKS, ROW, ROW_CHECKS, FactCheck, Facts, RowCheck
+from slate.data.checks import (
+    FACT_CHECKS,
+    ROW,
+    ROW_CHECKS,
+    TABLE_CHECKS,
+    FactCheck,
+    Facts,
+    RowCheck,
+    TableCheck,
+)
 from slate.data.findings import Finding, Name, Severity, resolve
 from slate.data.ingest import Prepared, Rows, write
 from slate.data.validation_report import render
@@ -87,7 +96,7 @@ def validate(
         result.prepared,
         config.name,
         Rows(record["rows"]["read"], rows.kept, dropped),
-        {name: record[name] for name in ("unreadable", "unlisted") if name in record},
+        {name: record[name] for name in ("unreadable", "unlisted", "zones", "files") if name in record},
         out,
     )
 
@@ -98,7 +107,9 @@ def examine(tables: Mapping[Name, pa.Table], facts: Facts) -> Validation:
     Raises:
         ConfigError: ``dataset.validation`` names an unknown check, or switches off a required one.
     """
-    severities = resolve(facts.config.validation, (*ROW_CHECKS, *FACT_CHECKS), "dataset.validation")
+    severities = resolve(
+        facts.config.validation, (*ROW_CHECKS, *FACT_CHECKS, *TABLE_CHECKS), "dataset.validation"
+    )
     findings = _schema_findings(tables, facts.config)
     if findings:
         untouched = {name: Rows(len(table), len(table), {}) for name, table in tables.items()}
@@ -118,6 +129,7 @@ def examine(tables: Mapping[Name, pa.Table], facts: Facts) -> Validation:
         items=pc.count_distinct(interactions[columns.ITEM]).as_py(),
         events={c["values"]: c["counts"] for c in counts},
     )
+    findings += _examine_tables(connection, left, severities, facts)
     for check in FACT_CHECKS:
         severity = severities[check.name]
         if severity != "off" and (count := check.count(facts)):
@@ -159,8 +171,30 @@ def _examine_rows(
     return left, Rows(len(table), len(left), dropped), tuple(findings)
 
 
+def _examine_tables(
+    connection: Any,
+    tables: Mapping[Name, pa.Table],
+    severities: Mapping[str, Literal["error", "warning", "off"]],
+    facts: Facts,
+) -> tuple[Finding, ...]:
+    """Run the checks that look at what the row checks left, as a whole."""
+    left: dict[Name, ir.Table] = {
+        name: connection.create_table(f"left_{name}", table) for name, table in tables.items()
+    }
+    findings: list[Finding] = []
+    for check in TABLE_CHECKS:
+        severity = severities[check.name]
+        if severity != "off" and facts.rows:
+            found = check.find(left, facts)
+            if found.count:
+                findings.append(
+                    _finding(check, severity, found.count, "none", tuple(found.samples[:_SAMPLES]))
+                )
+    return tuple(findings)
+
+
 def _finding(
-    check: RowCheck | FactCheck,
+    check: RowCheck | TableCheck | FactCheck,
     severity: str,
     count: int,
     effect: Literal["dropped", "kept", "none"],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from slate.clock import ManualClock
 from slate.config import DatasetConfig, parse_section
-from slate.data.checks import FACT_CHECKS, ROW_CHECKS, Facts
+from slate.data.checks import FACT_CHECKS, ROW_CHECKS, TABLE_CHECKS, Facts
 from slate.data.ingest import Prepared, Rows, write
 from slate.data.validation import Validation, examine, validate
 from slate.errors import ConfigError, DataError
@@ -85,7 +85,7 @@ def test_good_data_has_no_findings_and_stays_as_it_is() -> None:
     result = look(GOOD)
     assert result.findings == ()
     assert result.prepared.interactions.equals(interactions(GOOD))
-    assert len(result.checked) == 1 + len(ROW_CHECKS) + len(FACT_CHECKS)
+    assert len(result.checked) == 1 + len(ROW_CHECKS) + len(FACT_CHECKS) + len(TABLE_CHECKS)
 
 
 @pytest.mark.parametrize(

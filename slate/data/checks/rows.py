@@ -1,71 +1,20 @@
-"""The checks of a data set: one small function each, gathered in two registries.
+"""Checks of single rows, in the order in which they run, each on what the earlier ones left."""
 
-A row check flags rows of one table. Row checks run in the registry's order, each on what the earlier
-ones left, so every dropped row is counted by exactly one of them. A fact check looks at the whole.
-"""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from slate import columns
-from slate.config import DatasetConfig, FeatureKind
-from slate.data.findings import Name, Severity
+from slate.config import FeatureKind
+from slate.data.checks.base import ROW, Facts, RowCheck
+from slate.data.findings import Name
 
-#: Position of a row in its prepared table, so that "the first of several" has one meaning.
-ROW: Final = "__row"
 _EARLIEST: Final = datetime(1971, 1, 1, tzinfo=UTC)
-
-
-class Facts(NamedTuple):
-    """What a check may know beside its table.
-
-    ``record`` is the content of ``dataset.json``; ``rows`` and ``users`` and ``items`` count what is left
-    of the interactions after the row checks, ``events`` by event name.
-    """
-
-    config: DatasetConfig
-    now: datetime
-    record: Mapping[str, Any]
-    rows: int = 0
-    users: int = 0
-    items: int = 0
-    events: Mapping[str, int] = {}
-
-
-@dataclass(frozen=True)
-class RowCheck:
-    """``flags(table, facts)`` is true for an offending row, which is then dropped or kept as ``effect`` says.
-
-    ``required``: later steps cannot work with such rows, so the check cannot be switched off.
-    """
-
-    name: str
-    table: Name
-    severity: Severity
-    effect: Literal["dropped", "kept"]
-    what: str
-    fix: str
-    flags: Callable[[ir.Table, Facts], ir.BooleanValue]
-    required: bool = False
-
-
-@dataclass(frozen=True)
-class FactCheck:
-    """``count(facts)`` is how much of something there is that should not be; 0 passes."""
-
-    name: str
-    table: Name
-    severity: Severity
-    what: str
-    fix: str
-    count: Callable[[Facts], int]
-    samples: Callable[[Facts], list[dict[str, Any]]] = lambda _: []
-    required: bool = False
+#: Ids that only a program wrote which had none.
+_MARKERS: Final = ("null", "none", "nan", "n/a", "undefined", "<na>")
 
 
 def _null(column: str) -> Callable[[ir.Table, Facts], ir.BooleanValue]:
@@ -113,6 +62,24 @@ def _endless_feature(name: Name) -> Callable[[ir.Table, Facts], ir.BooleanValue]
     return flags
 
 
+def _outside(name: Name) -> Callable[[ir.Table, Facts], ir.BooleanValue]:
+    def flags(table: ir.Table, facts: Facts) -> ir.BooleanValue:
+        described = getattr(facts.config, name)
+        test = ibis.literal(False)
+        for column, allowed in (described.ranges if described else {}).items():
+            if allowed.min is not None:
+                test = test | (table[column] < allowed.min).fill_null(False)
+            if allowed.max is not None:
+                test = test | (table[column] > allowed.max).fill_null(False)
+        return test
+
+    return flags
+
+
+def _marker(column: str) -> Callable[[ir.Table, Facts], ir.BooleanValue]:
+    return lambda table, _: table[column].strip().lower().isin(_MARKERS)
+
+
 ROW_CHECKS: Final = (
     RowCheck(
         "null_user_id", "interactions", "error", "dropped", "interactions without a user id",
@@ -131,6 +98,16 @@ ROW_CHECKS: Final = (
         "give every row an item id", _empty(columns.ITEM), required=True,
     ),
     RowCheck(
+        "missing_marker_user_id", "interactions", "error", "dropped",
+        "interactions whose user id spells a missing value, such as null or nan",
+        "leave it empty where it is missing; rename the user where it is real", _marker(columns.USER),
+    ),
+    RowCheck(
+        "missing_marker_item_id", "interactions", "error", "dropped",
+        "interactions whose item id spells a missing value, such as null or nan",
+        "leave it empty where it is missing; rename the item where it is real", _marker(columns.ITEM),
+    ),
+    RowCheck(
         "null_timestamp", "interactions", "error", "dropped", "interactions without a readable timestamp",
         "write ISO 8601 or whole numbers, and check dataset.interactions.timestamp_unit",
         _null(columns.TIMESTAMP), required=True,
@@ -147,6 +124,11 @@ ROW_CHECKS: Final = (
         "non_finite_value", "interactions", "warning", "dropped",
         "interactions whose value or weight is not a finite number", "correct the value column",
         _endless_value, required=True,
+    ),
+    RowCheck(
+        "value_out_of_range", "interactions", "error", "dropped",
+        "interactions with a number outside dataset.interactions.ranges", "correct the value, or the range",
+        _outside("interactions"),
     ),
     RowCheck(
         "duplicate_interaction", "interactions", "warning", "dropped",
@@ -173,6 +155,16 @@ ROW_CHECKS: Final = (
         _endless_feature("items"),
     ),
     RowCheck(
+        "item_out_of_range", "items", "warning", "kept",
+        "items with a number outside dataset.items.ranges", "correct the value, or the range",
+        _outside("items"),
+    ),
+    RowCheck(
+        "user_out_of_range", "users", "warning", "kept",
+        "users with a number outside dataset.users.ranges", "correct the value, or the range",
+        _outside("users"),
+    ),
+    RowCheck(
         "null_user", "users", "warning", "dropped", "users without an id", "give every user one",
         lambda table, _: table[columns.USER].isnull() | (table[columns.USER].strip() == ""), required=True,
     ),
@@ -184,59 +176,5 @@ ROW_CHECKS: Final = (
         "non_finite_user_feature", "users", "warning", "kept",
         "user numbers that are not finite; they count as missing", "correct the column",
         _endless_feature("users"),
-    ),
-)  # fmt: skip
-
-
-def _targets(facts: Facts) -> int:
-    return sum(facts.events.get(name, 0) for name, event in facts.config.events.items() if event.is_target)
-
-
-def _unreadable(facts: Facts) -> list[dict[str, Any]]:
-    return [{"column": name, "values": count} for name, count in facts.record.get("unreadable", {}).items()]
-
-
-FACT_CHECKS: Final = (
-    FactCheck(
-        "no_interactions", "interactions", "error", "no interaction is left",
-        "see what was dropped above", lambda facts: int(facts.rows == 0), required=True,
-    ),
-    FactCheck(
-        "single_user", "interactions", "error", "all interactions are of one user",
-        "check dataset.interactions.columns.user_id", lambda facts: int(facts.users == 1),
-    ),
-    FactCheck(
-        "single_item", "interactions", "error", "all interactions are with one item",
-        "check dataset.interactions.columns.item_id", lambda facts: int(facts.items == 1),
-    ),
-    FactCheck(
-        "no_target", "interactions", "error", "no interaction is of a target event",
-        "give an event that occurs a positive weight or target: true",
-        lambda facts: int(facts.rows > 0 and _targets(facts) == 0), required=True,
-    ),
-    FactCheck(
-        "unused_event", "interactions", "warning", "events of the configuration that no row has",
-        "check the names and conditions in dataset.events",
-        lambda facts: sum(not facts.events.get(name) for name in facts.config.events),
-        lambda facts: [{"event": name} for name in sorted(facts.config.events) if not facts.events.get(name)],
-    ),
-    FactCheck(
-        "no_event", "interactions", "warning", "raw rows that match no event; ingest dropped them",
-        "describe their event in dataset.events, if they matter",
-        lambda facts: int(facts.record["rows"]["dropped"].get("no_event", 0)),
-    ),
-    FactCheck(
-        "unreadable_value", "interactions", "warning",
-        "values that cannot be read as their column's type; they count as missing",
-        "correct them, or the feature's kind", lambda facts: sum(r["values"] for r in _unreadable(facts)),
-        _unreadable,
-    ),
-    FactCheck(
-        "unlisted_item", "items", "warning", "items that interactions name and the items table lacks; kept",
-        "add them to the items table", lambda facts: int(facts.record.get("unlisted", {}).get("items", 0)),
-    ),
-    FactCheck(
-        "unlisted_user", "users", "warning", "users that interactions name and the users table lacks; kept",
-        "add them to the users table", lambda facts: int(facts.record.get("unlisted", {}).get("users", 0)),
     ),
 )  # fmt: skip

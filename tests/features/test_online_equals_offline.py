@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from slate.retrieval.training_data import TrainingData
 from tests.features import asking
 from tests.features.oracle import Arrays, Oracle, Row, natural, same
 from tests.features.questions import questions
-from tests.features.serving import Serving, inputs_of
+from tests.features.serving import Serving, inputs_of, read_request
 from tests.features.world import TARGETS, UNLISTED_USER, World
 
 Key = tuple[str, str, str, int]
@@ -39,12 +40,11 @@ class Served:
         self.rows, self._oracle = oracle.rows, oracle
         self.histories = [oracle.before(row.user, row.at) for row in self.rows]
         encoders = oracle.features["context"]
-        self.answers = serving.serve_features(
-            [
-                asking.request(generator, encoders, row.user, row.at, row.context, history)
-                for row, history in zip(self.rows, self.histories, strict=True)
-            ]
-        )
+        self.requests = [
+            asking.request(generator, encoders, row.user, row.at, row.context, history)
+            for row, history in zip(self.rows, self.histories, strict=True)
+        ]
+        self.answers = serving.serve_features(self.requests)
 
     def expected(self, length: int) -> Arrays:
         return self._oracle.arrays(
@@ -297,37 +297,29 @@ def test_released_models_answer_as_the_trained_ones_did(
     world: World, served: Served, serving: Serving
 ) -> None:
     """The rows whose answers were recorded while the models were in memory, asked over the serving path."""
-    for model, folder, least in (("tower", "two_tower", 200), ("ranker", "ranker", 200)):
-        with np.load(world.folders[folder] / "parity.npz") as stored:
-            recorded = {name: stored[name] for name in stored.files}
-        given = served.inputs(model)
-        by_row = {fingerprint(given, place): place for place in range(len(served.rows))}
-        places = [by_row[fingerprint(recorded, row)] for row in range(len(recorded["history_items"]))]
-        assert len(places) >= least
-        same(inputs_of(recorded), served.inputs(model, places))
-        if model == "tower":
-            np.testing.assert_allclose(
-                served.answers[model]["embedding"][places], recorded["embedding"], rtol=1e-5, atol=1e-5
-            )
-        else:
-            check_scores(recorded, served.answers[model], places)
+    recorded, places = recorded_rows(world.folders["two_tower"], served, "tower")
+    answers = served.answers["tower"]["embedding"][places]
+    np.testing.assert_allclose(answers, recorded["embedding"], rtol=1e-5, atol=1e-5)
+    recorded, places = recorded_rows(world.folders["ranker"], served, "ranker")
+    queries = [serving.recommender.ask(read_request(served.requests[place])).query for place in places]
+    lists = [row[row > 0] - 1 for row in recorded["candidates"]]
+    scores = [row[: len(own)] for row, own in zip(recorded["retrieval_scores"], lists, strict=True)]
+    found = serving.recommender.ranker.score(queries, lists, scores)
+    for name in ("score", "probabilities", "value"):
+        array = getattr(found, name)
+        np.testing.assert_allclose(array, recorded[name][:, : array.shape[1]], rtol=1e-5, atol=1e-5)
 
 
-def check_scores(recorded: Arrays, answers: Arrays, places: list[int]) -> None:
-    """Recorded lists are cut, which changes ranks: only whole ones can be compared with served ones."""
-    compared = 0
-    for row, place in enumerate(places):
-        theirs = {c: p for p, c in enumerate(recorded["candidates"][row]) if c}
-        mine = {c: p for p, c in enumerate(answers["candidates"][place]) if c}
-        if theirs.keys() != mine.keys():
-            continue
-        compared += 1
-        order = [theirs[c] for c in mine]
-        for name in ("score", "probabilities", "value"):
-            np.testing.assert_allclose(
-                answers[name][place, list(mine.values())], recorded[name][row, order], rtol=1e-5, atol=1e-5
-            )
-    assert compared >= 5
+def recorded_rows(folder: Path, served: Served, model: str) -> tuple[Arrays, list[int]]:
+    """What training recorded of a model, and the served rows that have the same features."""
+    with np.load(folder / "parity.npz") as stored:
+        recorded = {name: stored[name] for name in stored.files}
+    given = served.inputs(model)
+    by_row = {fingerprint(given, place): place for place in range(len(served.rows))}
+    places = [by_row[fingerprint(recorded, row)] for row in range(len(recorded["history_items"]))]
+    assert len(places) == 256
+    same(inputs_of(recorded), served.inputs(model, places))
+    return recorded, places
 
 
 def fingerprint(arrays: Arrays, row: int) -> bytes:

@@ -80,8 +80,8 @@ CONFIG: dict[str, Any] = {
     },
     "index": {"k": 20},
     # Longer than the tower's, so that the release must keep more than the tower looks at.
-    "ranking": {"dim": 8, "hidden": [16], "history": 24, "epochs": 1, "candidates": 20, "max_queries": 300},
-    "recommend": {"candidates": 20, "golden": 2},
+    "ranking": {"dim": 8, "hidden": [16], "history": 24, "epochs": 1, "candidates": 10, "max_queries": 300},
+    "recommend": {"candidates": 10, "golden": 2},
 }  # fmt: skip
 
 

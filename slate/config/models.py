@@ -81,7 +81,8 @@ class RankingConfig(Section):
     ``negatives`` are drawn for each positive, ``uniform_negatives`` of them from the whole catalogue and
     the rest from the ``candidates`` that retrieval finds. At most ``max_queries`` requests are used.
     ``learning_rate`` is 0.0005 unless given, 0.02 for logistic regression. ``weighted_by_value`` weights
-    positives by their value, so that probabilities count value instead of interactions.
+    positives by their value, so that probabilities count value instead of interactions. The model is
+    explained by at most ``explanations`` requests; 0 leaves the explanations out.
     """
 
     model: Literal["multitask", "logistic"] = "multitask"
@@ -95,6 +96,7 @@ class RankingConfig(Section):
     uniform_negatives: float = Field(default=0.25, gt=0, lt=1)
     candidates: int = Field(default=200, ge=1)
     max_queries: int = Field(default=20_000, ge=1)
+    explanations: int = Field(default=300, ge=0)
     batch_size: int = Field(default=2048, ge=1)
     learning_rate: float | None = Field(default=None, gt=0)
     epochs: int = Field(default=20, ge=1)

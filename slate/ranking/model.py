@@ -118,6 +118,10 @@ class ItemEncoder(tf.keras.layers.Layer):
             vectors += self._content(gathered)
         return vectors
 
+    def content(self, arrays: Mapping[str, tf.Tensor], count: int) -> tf.Tensor:
+        """What encoded features [count, ...] add to an item's vector, float32 [count, width]."""
+        return tf.zeros([count, self.width]) if self._content is None else self._content(arrays)
+
     def table(self) -> Float32:
         """The whole catalogue, float32 [items, width], in chunks so that memory stays bounded."""
         rows = np.arange(self.rows, dtype=np.int32)

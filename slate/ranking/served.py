@@ -64,6 +64,16 @@ class ServedRanker(tf.Module):
         """The served answer, and the probability of any interaction, float32 [n, m]."""
         return self._answer(inputs, lambda rows: tf.gather(self._table, rows), self._popularity)
 
+    @tf.function(reduce_retracing=True)
+    def answer_over(
+        self, inputs: Mapping[str, tf.Tensor], table: tf.Tensor, popularity: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """The same over other item vectors [k, width] and popularities [k], which the inputs point into.
+
+        Inputs may hold ``ranks``; without them each list is ranked by its retrieval scores.
+        """
+        return self._answer(inputs, lambda rows: tf.gather(table, rows), popularity)
+
     def save(self, directory: Path) -> None:
         """Write the SavedModel."""
         tf.saved_model.save(self, str(directory), signatures={SIGNATURE: self.score})
@@ -80,7 +90,7 @@ class ServedRanker(tf.Module):
         usable = real & tf.math.is_finite(given)
         asked = dict(inputs)
         asked[RETRIEVAL_SCORES] = tf.where(usable, given, self._model.scale.score_mean)
-        asked[RANKS] = ranks(given, usable)
+        asked.setdefault(RANKS, ranks(given, usable))
         outputs = self._model(asked, lookup=lookup, popularity=popularity)
         scale = self._model.scale
         value = tf.clip_by_value(

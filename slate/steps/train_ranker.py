@@ -39,6 +39,7 @@ def train_ranker(
         ModelError: the tower, the index and the splits do not fit, or training diverged.
     """
     from slate.ranking.assess import Assessor
+    from slate.ranking.explain.explain import explain
     from slate.ranking.model import Items
     from slate.ranking.occasions import divide, gather, retrieve
     from slate.ranking.sampling import Sampler
@@ -75,6 +76,20 @@ def train_ranker(
     weights = np.asarray([event.weight for event in described], np.float32)
     measured = assessor.metrics(parts, features.events, weights)
     (out / columns.METRICS_FILE).write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    if config.explanations:
+        explained = explain(
+            config,
+            trained.model,
+            served,
+            items,
+            features,
+            occasions,
+            pools,
+            encoded,
+            assessor,
+            parts.report,
+        )
+        (out / columns.EXPLANATIONS_FILE).write_text(explained.to_json(), encoding="utf-8")
     seconds = time.monotonic() - started
     record = {
         "model": config.model,

@@ -1,0 +1,1 @@
+"""What the ranking model looks at: permutation importance and partial dependence."""

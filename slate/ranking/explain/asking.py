@@ -1,0 +1,146 @@
+"""Requests with everything the model knows of them laid open, so that any of it can be replaced.
+
+Nothing here touches the trained model or what was exported of it: a question carries its own inputs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from slate.data.features import EncodedArray
+from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, Items, RankingModel
+from slate.ranking.scorer import SCORE
+from slate.ranking.served import INTERACTION, ServedRanker
+from slate.ranking.served import ranks as ranks_of
+from slate.retrieval.query import HISTORY_ITEMS
+
+Float32 = npt.NDArray[np.float32]
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_PAIRS_AT_ONCE: Final = 16_384
+
+
+@dataclass(frozen=True)
+class Asked:
+    """n requests with c candidates each.
+
+    ``query`` are encoded inputs by name, [n, ...]. Of the candidates, ``identity`` int32 [n, c] is the
+    catalogue row whose own vectors enter, ``content`` the encoded item features by name, [n, c, ...],
+    ``popularity`` float32 [n, c] as the model takes it, ``scores`` and ``ranks`` float32 [n, c] what
+    retrieval said; ``present`` bool [n, c] is False on padding.
+    """
+
+    query: Mapping[str, EncodedArray]
+    identity: Int32
+    content: Mapping[str, EncodedArray]
+    popularity: Float32
+    scores: Float32
+    ranks: Float32
+    present: Mask
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    def take(self, part: slice | Int64) -> Self:
+        """Some of the requests."""
+        return replace(
+            self,
+            query={name: array[part] for name, array in self.query.items()},
+            content={name: array[part] for name, array in self.content.items()},
+            **{name: getattr(self, name)[part] for name in _CELLS},
+        )
+
+    def candidates(self, places: Int64) -> Self:
+        """The candidates at ``places`` int64 [n, m] of each request."""
+        rows = np.arange(len(self))[:, np.newaxis]
+        return replace(
+            self,
+            content={name: array[rows, places] for name, array in self.content.items()},
+            **{name: getattr(self, name)[rows, places] for name in _CELLS},
+        )
+
+
+#: The arrays [n, c] of a question.
+_CELLS: Final = ("identity", "popularity", "scores", "ranks", "present")
+
+
+class Answers(NamedTuple):
+    """What the ranker orders by, and the probability of an interaction; float32 [n, c], 0 on padding."""
+
+    score: Float32
+    probability: Float32
+
+
+def asked_of(
+    model: RankingModel, items: Items, query: Mapping[str, EncodedArray], rows: Int32, scores: Float32
+) -> Asked:
+    """The question as it is served.
+
+    Args:
+        query: encoded inputs of n requests.
+        rows: int32 [n, c], -1 on padding.
+        scores: float32 [n, c].
+    """
+    present = rows >= 0
+    known = np.maximum(rows, 0)
+    given = np.where(present, scores, 0.0).astype(np.float32)
+    return Asked(
+        query=query,
+        identity=known,
+        content={name: array[known] for name, array in items.content.items()},
+        popularity=model.popularity[known],
+        scores=given,
+        ranks=ranks_of(tf.constant(given), tf.constant(present)).numpy(),
+        present=present,
+    )
+
+
+class Asker:
+    """Asks a trained model. ``asked`` names every item that later questions may hold."""
+
+    def __init__(self, model: RankingModel, served: ServedRanker, items: Items, asked: Asked) -> None:
+        self._model, self._served = model, served
+        history = np.asarray(asked.query[HISTORY_ITEMS])
+        self._known = np.unique(np.concatenate([asked.identity.ravel(), history[history > 0] - 1]))
+        rows = tf.constant(self._known.astype(np.int32))
+        content = {name: tf.constant(np.asarray(array)[self._known]) for name, array in items.content.items()}
+        self._vectors = model.items(rows)
+        # An item's vector is what its features add to its own.
+        self._own = self._vectors - model.items.content(content, len(self._known))
+
+    def answer(self, asked: Asked) -> Answers:
+        """Score every candidate."""
+        step = max(1, _PAIRS_AT_ONCE // max(asked.present.shape[1], 1))
+        parts = [self._answer(asked.take(slice(at, at + step))) for at in range(0, len(asked), step)]
+        score = [np.zeros((0, asked.present.shape[1]), np.float32), *(part.score for part in parts)]
+        probability = [score[0], *(part.probability for part in parts)]
+        return Answers(np.concatenate(score), np.concatenate(probability))
+
+    def _answer(self, asked: Asked) -> Answers:
+        """One batch: each candidate has a vector of its own, after those of the histories' items."""
+        size, before = asked.present.size, len(self._known)
+        content = {
+            name: tf.constant(array.reshape(size, *array.shape[2:])) for name, array in asked.content.items()
+        }
+        own = tf.gather(self._own, np.searchsorted(self._known, asked.identity.ravel()))
+        cells = own + self._model.items.content(content, size)
+        history = np.asarray(asked.query[HISTORY_ITEMS])
+        places = np.searchsorted(self._known, history - 1) + 1
+        numbers = (before + 1 + np.arange(size, dtype=np.int32)).reshape(asked.present.shape)
+        inputs = {name: tf.constant(array) for name, array in asked.query.items()} | {
+            HISTORY_ITEMS: tf.constant(np.where(history > 0, places, 0).astype(np.int32)),
+            CANDIDATES: tf.constant(np.where(asked.present, numbers, 0).astype(np.int32)),
+            RETRIEVAL_SCORES: tf.constant(asked.scores),
+            RANKS: tf.constant(asked.ranks),
+        }
+        popularity = np.concatenate([np.zeros(before, np.float32), asked.popularity.ravel()])
+        answer = self._served.answer_over(
+            inputs, tf.concat([self._vectors, cells], axis=0), tf.constant(popularity)
+        )
+        return Answers(answer[SCORE].numpy(), answer[INTERACTION].numpy())

@@ -26,103 +26,45 @@ Requests bring values as JSON, tables as prepared by :mod:`slate.data.convert`; 
 """
 
 import json
-import math
-import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from slate.clock import from_microseconds, microseconds
 from slate.config import Feature, FeatureKind
+from slate.data import values
 from slate.errors import DataError
 
 MISSING: Final = 0
 UNKNOWN: Final = 1
 RESERVED: Final = 2
 
-_WORD: Final = re.compile(r"\w+")
 _MAX_VOCABULARY: Final = 50_000
 _MAX_WORDS: Final = 5_000
 _MIN_WORD_COUNT: Final = 2
 _MAX_WIDTH: Final = 16
 _SMALLEST_STD: Final = 1e-12
 _FARTHEST: Final = 1_000.0
-_DAY: Final = 86_400e6
-_LARGEST_INTEGER: Final = 2.0**63
 _LISTS: Final = (FeatureKind.CATEGORICAL_LIST, FeatureKind.TEXT)
 _NUMBERS: Final = (FeatureKind.NUMERIC, FeatureKind.TIMESTAMP)
 
 EncodedArray = npt.NDArray[np.int32] | npt.NDArray[np.float32]
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFC", text.lower()))
-
-
-def _spelled(value: object) -> str:
-    """A category as :func:`slate.data.convert.text` spells it, empty where it is missing."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        if math.isnan(value):
-            return ""
-        if value.is_integer() and abs(value) < _LARGEST_INTEGER:
-            return str(int(value))
-    return str(value)
-
-
-def _parts(value: object, separator: str) -> list[object]:
-    if isinstance(value, str):
-        return list(value.split(separator))
-    return list(value) if isinstance(value, Iterable) else [value]
-
-
 def _tokens(kind: FeatureKind, value: object, separator: str) -> list[str]:
     if kind is FeatureKind.TEXT:
-        return _words(_spelled(value))
-    parts = _parts(value, separator) if kind is FeatureKind.CATEGORICAL_LIST else [value]
-    return [token for token in map(_spelled, parts) if token]
+        return values.words(values.spelled(value))
+    parts = values.parts(value, separator) if kind is FeatureKind.CATEGORICAL_LIST else [value]
+    return [token for token in map(values.spelled, parts) if token]
 
 
-def _number(value: object) -> float:
-    """A float, NaN where it is missing or cannot be read as one."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-    return number if math.isfinite(number) else math.nan
-
-
-def _days(value: object) -> float:
-    """Days since the epoch, NaN where it is missing or cannot be read as an instant."""
-    try:
-        moment = value if isinstance(value, datetime) else _instant(value)
-    except (ValueError, OverflowError):
-        return math.nan
-    return microseconds(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) / _DAY
-
-
-def _instant(value: object) -> datetime:
-    """From seconds since the epoch or ISO 8601 text; ValueError and OverflowError for anything else."""
-    seconds = math.nan if isinstance(value, bool) else _number(value)
-    if math.isnan(seconds):
-        return datetime.fromisoformat(str(value).strip())
-    return from_microseconds(math.floor(Decimal(str(seconds)) * 1_000_000))
-
-
-def _numbers(kind: FeatureKind, values: Sequence[object]) -> npt.NDArray[np.float64]:
-    read = _days if kind is FeatureKind.TIMESTAMP else _number
-    return np.fromiter((read(value) for value in values), dtype=np.float64, count=len(values))
+def _numbers(kind: FeatureKind, raw: Sequence[object]) -> npt.NDArray[np.float64]:
+    read = values.days if kind is FeatureKind.TIMESTAMP else values.number
+    return np.fromiter((read(value) for value in raw), dtype=np.float64, count=len(raw))
 
 
 class _Scale(NamedTuple):
@@ -168,13 +110,13 @@ class FeatureEncoder:
 
     @classmethod
     def fit(
-        cls, name: str, kind: FeatureKind, values: Sequence[object], separator: str = "|"
+        cls, name: str, kind: FeatureKind, column: Sequence[object], separator: str = "|"
     ) -> "FeatureEncoder":
         """Learn the vocabulary or the scale of one column."""
         if kind in _NUMBERS:
-            numbers = _numbers(kind, values)
+            numbers = _numbers(kind, column)
             return cls(name, kind, **_fitted_scale(numbers[np.isfinite(numbers)])._asdict())
-        tokens = [_tokens(kind, v, separator) for v in values]
+        tokens = [_tokens(kind, value, separator) for value in column]
         counts = Counter(token for row in tokens for token in row)
         if kind is FeatureKind.TEXT:
             kept = [t for t, c in counts.most_common(_MAX_WORDS) if c >= _MIN_WORD_COUNT]
@@ -184,17 +126,17 @@ class FeatureEncoder:
         width = width if kind in _LISTS else 1
         return cls(name, kind, vocabulary=tuple(sorted(kept)), width=width, separator=separator)
 
-    def encode(self, values: Sequence[object]) -> EncodedArray:
+    def encode(self, column: Sequence[object]) -> EncodedArray:
         """Encode raw values; see the module for shapes and rules."""
         if self.kind in _NUMBERS:
-            raw = _numbers(self.kind, values)
+            raw = _numbers(self.kind, column)
             missing = np.isnan(raw)
             with np.errstate(over="ignore"):
                 deviations = np.clip((raw - self.mean) / self.std, -_FARTHEST, _FARTHEST)
             scaled = np.where(missing, 0.0, deviations)
             return np.stack([scaled, missing.astype(np.float64)], axis=1).astype(np.float32)
-        codes = np.zeros((len(values), self.width), dtype=np.int32)
-        for row, value in enumerate(values):
+        codes = np.zeros((len(column), self.width), dtype=np.int32)
+        for row, value in enumerate(column):
             tokens = _tokens(self.kind, value, self.separator)[: self.width]
             codes[row, : len(tokens)] = [self._codes.get(token, UNKNOWN) for token in tokens]
         return codes if self.kind in _LISTS else codes[:, 0]

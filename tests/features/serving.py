@@ -60,6 +60,10 @@ class Serving:
             for model in chunks[0]
         }
 
+    def last(self, model: str) -> dict[str, np.ndarray]:
+        """What went through ``tower`` or ``ranker`` most recently."""
+        return {"tower": self._tower, "ranker": self._ranker}[model].calls[-1]
+
     def _serve(self, requests: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
         asks = [self.recommender.ask(read_request(text)) for text in requests]
         self._tower.calls.clear()

@@ -374,3 +374,16 @@ def test_any_history_in_any_order_is_encoded_as_training_would(
     answers = serving.serve_features([asking.request(generator, [], "u1", at, {}, history)])
     for model, length in (("tower", 16), ("ranker", 24)):
         same(inputs_of(answers[model]), oracle.arrays([oracle.query(known, at, "u1", {}, length)]))
+
+
+def test_bare_item_ids_count_as_the_mildest_target_event_a_minute_apart(
+    oracle: Oracle, serving: Serving
+) -> None:
+    """watch weighs 1, like 2, share 3; hide is no target."""
+    at = datetime.fromisoformat("2025-06-01T00:00:00Z")
+    serving.recommender.recommend(history=["7", "gone", "007"], at=at)
+    given = serving.last("tower")
+    assert given["history_items"][0, -3:].tolist() == [0, oracle.places["7"] + 1, oracle.places["007"] + 1]
+    watch = oracle.features["events"].index("watch") + 1
+    assert given["history_events"][0, -3:].tolist() == [0, watch, watch]
+    np.testing.assert_allclose(given["history_ages"][0, -3:], [0, np.log(181), np.log(61)], rtol=1e-6)

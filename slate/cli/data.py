@@ -2,7 +2,7 @@
 
 import typer
 
-from slate.cli import data_drift, data_engagement, data_validate
+from slate.cli import data_drift, data_engagement, data_init, data_validate
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -15,3 +15,4 @@ def _data() -> None:
 app.command("drift")(data_drift.drift)
 app.command("engagement")(data_engagement.engagement)
 app.command("validate")(data_validate.validate)
+app.command("init")(data_init.init)

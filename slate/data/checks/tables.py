@@ -140,7 +140,8 @@ def _explained(tables: Tables, name: Name, feature: str, kind: FeatureKind) -> f
     if total["distinct"] * _ROWS_PER_CATEGORY <= total["n"]:
         groups = rows.group_by("feature").aggregate(n=rows.count(), mean=rows.weight.mean())
         between = (groups.n * (groups["mean"] - total["mean"]) ** 2).sum()
-        return float(between.execute()) / (total["n"] * total["variance"])
+        share: float = float(between.execute()) / (total["n"] * total["variance"])
+        return share
     if kind is FeatureKind.NUMERIC:
         finite = rows.filter(~rows.feature.isnan() & ~rows.feature.isinf())
         found = finite.feature.corr(finite.weight, how="pop").execute()

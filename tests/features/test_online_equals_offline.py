@@ -210,6 +210,12 @@ def test_the_ranker_is_trained_on_the_same_rows_and_candidates(world: World, ser
         for user, q in zip(occasions.users, occasions.queries, strict=True)
     ]
     same(encode_queries(occasions.queries, split.features, config.history), served.inputs("ranker", places))
+    for number, (user, query) in enumerate(zip(occasions.users, occasions.queries, strict=True)):
+        own = occasions.items[occasions.offsets[number] : occasions.offsets[number + 1]]
+        met = set(split.catalogue.ids.to_ids(own))
+        rows = [served.rows[place] for place in served.moments[user, query.at]]
+        first = min((row for row in rows if row.item in met), key=lambda row: (row.item, row.event))
+        assert _alike(first.context, query.context)
     tower = world.folders["two_tower"]
     encoder = QueryEncoder.open(tower / "query_tower", split.features, 16)
     embeddings = np.load(tower / "candidate_embeddings.npy")

@@ -2,7 +2,7 @@
 
 import typer
 
-from slate.cli import data_drift, data_engagement, data_init, data_validate
+from slate.cli import data_describe, data_drift, data_engagement, data_init, data_validate
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -16,3 +16,4 @@ app.command("drift")(data_drift.drift)
 app.command("engagement")(data_engagement.engagement)
 app.command("validate")(data_validate.validate)
 app.command("init")(data_init.init)
+app.command("describe")(data_describe.describe)

@@ -24,7 +24,8 @@ class Feature(Section):
     """One feature column. In YAML either just the kind or a mapping.
 
     ``column`` is the raw column (the feature's own name unless given); ``separator`` splits a
-    categorical list stored as text; ``sensitive`` makes slices of it besides using it.
+    categorical list stored as text; ``sensitive`` makes slices of it besides using it;
+    of items, groups whose exposure is compared with what users wanted.
     """
 
     kind: FeatureKind
@@ -157,6 +158,11 @@ class Limits(Section):
     rows: int = Field(default=50, ge=1)
 
 
+def _sensitive(table: Table | None) -> tuple[str, ...]:
+    features = table.features if table else {}
+    return tuple(sorted(n for n, f in features.items() if f.sensitive or f.kind is FeatureKind.SENSITIVE))
+
+
 class DatasetConfig(Section):
     """A data set: its tables, events and features. ``source`` names one that Slate can fetch.
 
@@ -181,8 +187,12 @@ class DatasetConfig(Section):
     @property
     def sensitive_attributes(self) -> tuple[str, ...]:
         """The user features that slices are made of, sorted."""
-        features = self.users.features if self.users else {}
-        return tuple(sorted(n for n, f in features.items() if f.sensitive or f.kind is FeatureKind.SENSITIVE))
+        return _sensitive(self.users)
+
+    @property
+    def sensitive_item_attributes(self) -> tuple[str, ...]:
+        """The item features that exposure is shared out by, sorted."""
+        return _sensitive(self.items)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -96,7 +96,7 @@ class RankingConfig(Section):
     uniform_negatives: float = Field(default=0.25, gt=0, lt=1)
     candidates: int = Field(default=200, ge=1)
     max_queries: int = Field(default=20_000, ge=1)
-    explanations: int = Field(default=300, ge=0)
+    explanations: int = Field(default=200, ge=0)
     batch_size: int = Field(default=2048, ge=1)
     learning_rate: float | None = Field(default=None, gt=0)
     epochs: int = Field(default=20, ge=1)

@@ -31,6 +31,11 @@ class GateConfig(Section):
 
     ``margin`` and ``slice_margin`` are of NDCG at ``evaluation.k``; ``coverage_margin`` is of catalogue
     coverage; ``concentration_margin`` is of evenness, 1 less the Gini coefficient of exposure.
+
+    Users of one value of a sensitive attribute may have up to ``quality_gap`` less NDCG than all others, and
+    items of one value up to ``exposure_gap`` less exposure than their share of what users wanted. Both are
+    relative, refuse only where the interval shows more, and guard against gross failures alone; null
+    switches one off. Groups of fewer than ``min_slice_users`` users are not judged, nor slices.
     """
 
     margin: float = Field(default=0.05, ge=0)
@@ -39,4 +44,6 @@ class GateConfig(Section):
     min_slice_users: int = Field(default=30, ge=1)
     coverage_margin: float = Field(default=0.5, ge=0)
     concentration_margin: float = Field(default=0.5, ge=0)
+    quality_gap: float | None = Field(default=0.5, ge=0, lt=1)
+    exposure_gap: float | None = Field(default=0.8, ge=0, lt=1)
     parity_tolerance: float = Field(default=1e-5, gt=0)

@@ -26,6 +26,7 @@ def compare(
     *,
     events: Sequence[str],
     sensitive: Sequence[str] = (),
+    sensitive_items: Sequence[str] = (),
     train: pa.Table | None = None,
     champion: Recommender | None = None,
     endpoint: str | None = None,
@@ -35,6 +36,7 @@ def compare(
     Args:
         events: the names of the events that count as targets.
         sensitive: user attributes to slice by.
+        sensitive_items: item attributes whose values' exposure is measured.
         train: the training interactions, to fit the baselines on; without it popularity comes from the
             release's own counts and the other baselines are left out.
         champion: a second release, measured on the same targets.
@@ -98,5 +100,17 @@ def compare(
         config,
         protocol=str(holdout.split["protocol"]),
         attributes=attributes,
+        item_attributes=_item_attributes(challenger, items, sensitive_items),
         skipped=skipped,
     )
+
+
+def _item_attributes(recommender: Recommender, items: IdMap, names: Sequence[str]) -> dict[str, list[object]]:
+    """Raw item features by name and then row of ``items``; missing where the release lacks them."""
+    table = recommender.catalogue.table
+    rows = items.known_rows(recommender.catalogue.ids.ids)
+    found: dict[str, list[object]] = {name: [None] * len(items) for name in names}
+    for name in set(names) & set(table.column_names):
+        for row, value in zip(rows, table[name].to_pylist(), strict=True):
+            found[name][row] = value
+    return found

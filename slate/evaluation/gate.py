@@ -7,14 +7,14 @@ the wrong type fails the check that needs it, so that less evidence never makes 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import NormalDist
 from typing import Final
 
 from slate.config import GateConfig
 from slate.errors import GateError
 from slate.evaluation.baselines import POPULARITY
 from slate.evaluation.evidence import count, instant, items, mapping, number, text
-from slate.evaluation.intervals import CONFIDENCE
+from slate.evaluation.gate_fairness import complete, group_rules
+from slate.evaluation.intervals import widening
 from slate.evaluation.record import CHAMPION
 from slate.evaluation.slices import ALL, COLD_USERS, NEW_ITEMS
 from slate.release.verdict import Check, Verdict
@@ -23,7 +23,6 @@ PROTOCOL: Final = "temporal"
 BENCHMARK: Final = "leave_last_out"
 MODELS: Final = ("retrieval", "ranking")
 
-_NORMAL: Final = NormalDist()
 _MORE_USERS: Final = " Bring more data, raise split.test_fraction, or lower gate.min_users."
 
 
@@ -34,7 +33,8 @@ class GateInputs:
     ``first_release`` says that there is no champion; only then may ``champion`` be None.
     ``evaluation`` is an :class:`~slate.evaluation.record.EvaluationRecord` as JSON types.
     ``challenger`` and ``champion`` hold ``content`` (a hash), ``train_end`` and ``valid_end``, and the
-    challenger ``watermark`` too. ``attributes`` names every sensitive attribute of the data set.
+    challenger ``watermark`` too. ``attributes`` names every sensitive attribute of the data set's users,
+    ``item_attributes`` those of its items.
     ``index`` holds ``recall`` and ``recall_target``. ``parity`` holds, for ``retrieval`` and
     ``ranking``, the largest absolute difference between exported and in-memory answers.
     """
@@ -44,6 +44,7 @@ class GateInputs:
     challenger: Mapping[str, object] | None = None
     champion: Mapping[str, object] | None = None
     attributes: Sequence[str] | None = None
+    item_attributes: Sequence[str] | None = None
     index: Mapping[str, object] | None = None
     parity: Mapping[str, object] | None = None
 
@@ -57,6 +58,7 @@ def decide(inputs: GateInputs, config: GateConfig) -> Verdict:
     for name, rule in _rules(inputs, config):
         checks.append(_attempt(name, lambda rule=rule: _Outcome(rule())).check)  # type: ignore[misc]
     checks += _slice_checks(inputs, config)
+    checks += _fairness_checks(inputs, config)
     return Verdict(status="passed" if all(c.passed for c in checks) else "refused", checks=tuple(checks))
 
 
@@ -318,8 +320,7 @@ def _slice(part: Mapping[str, object], reference: str, judged: int, config: Gate
         detail = f"{users} users are too few to judge, {config.min_slice_users} are needed."
         return Check(name=f"slice {name}", passed=True, detail=detail)
     difference = _Difference.of(part, f"slice {name}", reference)
-    widen = _NORMAL.inv_cdf(1 - (1 - CONFIDENCE) / judged) / _NORMAL.inv_cdf(CONFIDENCE)
-    upper = difference.value + widen * (difference.upper - difference.value)
+    upper = difference.value + widening(judged) * (difference.upper - difference.value)
     threshold = -config.slice_margin * difference.reference
     passed = difference.value >= threshold or upper >= 0
     detail = (
@@ -339,6 +340,22 @@ def _slice(part: Mapping[str, object], reference: str, judged: int, config: Gate
         passed=passed,
         detail=detail + ".",
     )
+
+
+def _fairness_checks(inputs: GateInputs, config: GateConfig) -> list[Check]:
+    if config.quality_gap is None and config.exposure_gap is None:
+        return []
+    evidence = (inputs.evaluation, inputs.attributes, inputs.item_attributes)
+    whole = _attempt("fairness", lambda: _Outcome(complete(*evidence, config)))
+    if not whole.check.passed:
+        return [whole.check]
+    return [
+        whole.check,
+        *(
+            _attempt(name, lambda rule=rule: _Outcome(rule())).check  # type: ignore[misc]
+            for name, rule in group_rules(inputs.evaluation, config)
+        ),
+    ]
 
 
 @dataclass(frozen=True)

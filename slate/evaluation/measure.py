@@ -16,6 +16,7 @@ from slate.data.vocabulary import IdMap
 from slate.errors import DataError
 from slate.evaluation import record
 from slate.evaluation.baselines import Baseline
+from slate.evaluation.fairness import Shown, measure_fairness
 from slate.evaluation.intervals import Difference, Estimate, mean_estimates, paired_difference
 from slate.evaluation.metrics import (
     PADDING,
@@ -48,9 +49,10 @@ Ranker = Callable[[Targets, int], Int32]
 
 @dataclass(frozen=True)
 class _Answers:
-    """One ranker's lists and what they are worth: metrics float64 [targets, metrics]."""
+    """One ranker's lists and what they are worth: metrics float64 [targets, metrics], top [targets, k]."""
 
     metrics: Floats
+    top: Int32
     shown: Int64
     short: int
     seconds: float
@@ -74,15 +76,16 @@ def measure(
     *,
     protocol: str,
     attributes: Mapping[str, Mapping[str, object]] | None = None,
+    item_attributes: Mapping[str, Sequence[object]] | None = None,
     skipped: Mapping[str, str] | None = None,
     challenger: str = FUNNEL,
 ) -> Evaluation:
     """Ask every ranker the same targets and compare ``challenger`` with each of the others.
 
     Repeat targets are left out and counted, and whole users are sampled down to
-    ``config.max_targets``; the record says how many. ``attributes`` are the sensitive ones, by name and
-    then user id. ``skipped`` carries the reasons why rankers are absent. Numbers do not depend on the
-    order of the targets or of the rankers.
+    ``config.max_targets``; the record says how many. ``attributes`` are the sensitive ones of users, by
+    name and then user id, ``item_attributes`` those of items, by name and then row. ``skipped`` carries the
+    reasons why rankers are absent. Numbers do not depend on the order of the targets or of the rankers.
 
     Raises:
         DataError: no target is left, the challenger is absent, or a ranker returns lists that cannot be
@@ -109,8 +112,12 @@ def measure(
         cold_user_history=config.cold_user_history,
         new_item_count=config.new_item_count,
     )
-    for attribute, values in sorted((attributes or {}).items()):
-        slices += attribute_slices(chosen, attribute, values, config.slice_values)
+    groups = [
+        part
+        for attribute, values in sorted((attributes or {}).items())
+        for part in attribute_slices(chosen, attribute, values, config.slice_values)
+    ]
+    slices += groups
     names = metric_names(ks)
     measured = [_measure_slice(part, chosen, answers, names, challenger, config) for part in slices]
     overall = measured[0].record
@@ -135,6 +142,13 @@ def measure(
         },
         skipped=dict(skipped or {}),
         slices=tuple(m.record for m in measured),
+        fairness=measure_fairness(
+            Shown(chosen, answers[challenger].top, train_counts),
+            dict(zip(names, answers[challenger].metrics.T, strict=True)),
+            groups,
+            item_attributes or {},
+            config,
+        ),
     )
     return Evaluation(
         summary,
@@ -153,7 +167,8 @@ def _ask(ranker: Ranker, name: str, targets: Targets, items: IdMap, ks: Sequence
         raise DataError(f"evaluation: ranker {name!r}: {error}") from error
     top = ranked[:, :k]
     short = int(np.count_nonzero((top != PADDING).sum(axis=1) < k))
-    return _Answers(metric_table(ranked, targets.items, ks), exposure(top, len(items)), short, seconds)
+    metrics = metric_table(ranked, targets.items, ks)
+    return _Answers(metrics, top, exposure(top, len(items)), short, seconds)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from slate import columns
 from slate.config import describe
 from slate.errors import DataError
-from slate.evaluation.intervals import Difference, Estimate, Finite
+from slate.evaluation.intervals import Difference, Estimate, Finite, GroupDifference
 from slate.evaluation.slices import ALL
 
 #: Rankers an evaluation may hold. The funnel is the challenger as it would serve.
@@ -81,8 +81,61 @@ class SliceRecord(_Record):
     differences: dict[str, Difference]
 
 
+class UserGroup(_Record):
+    """Users of one value of a sensitive attribute: what the challenger is worth to them and shows them.
+
+    ``metrics`` are means over the group's users, ``differences`` the same metrics minus those of the
+    ``others`` (empty without any). ``coverage`` is the share of the catalogue that the group's lists hold,
+    which grows with the group. ``novelty`` (bits), ``popularity`` (training count) and ``head`` (the share of
+    the most popular items) are means over the users who were shown anything, None without one.
+    """
+
+    name: str
+    attribute: str
+    label: str
+    users: Count
+    others: Count
+    targets: Count
+    metrics: dict[str, Estimate]
+    differences: dict[str, GroupDifference]
+    coverage: Finite
+    novelty: Estimate | None
+    popularity: Estimate | None
+    head: Estimate | None
+
+
+class ItemGroup(_Record):
+    """Items of one value of a sensitive attribute, one of ``groups``: their exposure against their merit.
+
+    ``exposure`` compares the group's share of each user's exposure (``challenger``) with its share of what
+    the user went on to want (``reference``). ``users`` wanted something of the group, ``catalogue`` is its
+    share of the items.
+    """
+
+    name: str
+    attribute: str
+    label: str
+    groups: Count
+    items: Count
+    catalogue: Finite
+    users: Count
+    targets: Count
+    exposure: Difference
+
+
+class Fairness(_Record):
+    """How the challenger treats groups of users and of items; ``head_items`` is the size of the head."""
+
+    head_items: Count
+    users: tuple[UserGroup, ...]
+    items: tuple[ItemGroup, ...]
+
+
 class EvaluationRecord(_Record):
-    """Everything measured, as plain numbers. ``metric`` is the one decisions are made on."""
+    """Everything measured, as plain numbers. ``metric`` is the one decisions are made on.
+
+    ``fairness`` is None in evaluations of before it was measured.
+    """
 
     schema_version: Literal[1] = 1
     protocol: str
@@ -97,6 +150,7 @@ class EvaluationRecord(_Record):
     rankers: dict[str, RankerRecord]
     skipped: dict[str, str]
     slices: tuple[SliceRecord, ...]
+    fairness: Fairness | None = None
 
     @property
     def overall(self) -> SliceRecord:

@@ -115,6 +115,23 @@ def value_labels(values: Sequence[object], limit: int) -> ValueLabels:
     return ValueLabels(labels, _order(labels, sorted(counts)))
 
 
+def item_groups(values: Sequence[object], limit: int) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which items have each value, bool [items] by label in reading order; see :func:`value_labels`.
+
+    An item with a list of values is in several groups, and with an empty list in that of missing values.
+
+    >>> {k: v.tolist() for k, v in item_groups([["a", "b"], ["b"], None], limit=9).items()}
+    {'a': [True, False, False], 'b': [True, True, False], 'missing': [False, False, True]}
+    """
+    listed = [list(value) if isinstance(value, list | tuple) else [value] for value in values]
+    pairs = [(row, value) for row, parts in enumerate(listed) for value in (parts or [None])]
+    labels, order = value_labels([value for _, value in pairs], limit)
+    groups = {label: np.zeros(len(values), np.bool_) for label in order}
+    for (row, _), label in zip(pairs, labels, strict=True):
+        groups[label][row] = True
+    return groups
+
+
 def _order(labels: Sequence[str], names: Sequence[str]) -> list[str]:
     used = set(labels)
     return [n for n in names if n in used - {OTHER, MISSING}] + [n for n in (OTHER, MISSING) if n in used]

@@ -69,6 +69,7 @@ def evaluate(
             run.evaluation,
             events=run.dataset.target_events,
             sensitive=run.dataset.sensitive_attributes,
+            sensitive_items=run.dataset.sensitive_item_attributes,
             train=run.split.part("train"),
             champion=live.recommender() if live else None,
         )

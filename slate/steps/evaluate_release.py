@@ -60,6 +60,7 @@ def evaluate_release(
         chosen.evaluation,
         events=chosen.dataset.target_events,
         sensitive=chosen.dataset.sensitive_attributes,
+        sensitive_items=chosen.dataset.sensitive_item_attributes,
         endpoint=endpoint,
     )
 

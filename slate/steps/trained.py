@@ -83,6 +83,7 @@ class Run:
             },
             "champion": champion,
             "attributes": self.dataset.sensitive_attributes,
+            "item_attributes": self.dataset.sensitive_item_attributes,
             "index": models["index"],
             "parity": models["parity"],
         }

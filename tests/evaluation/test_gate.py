@@ -53,6 +53,33 @@ def _slice(name, users, attribute=None, challenger=0.105, champion=0.1):
     }
 
 
+def _group(name, users, attribute, quality=0.1, rest=0.1, everybody=200):
+    others = everybody - users
+    difference = _difference(quality, rest)
+    return {
+        "name": name,
+        "attribute": attribute,
+        "users": users,
+        "others": others,
+        "differences": {
+            "ndcg@10": {key: difference[key] for key in ("value", "lower", "upper")}
+            | {"users": users, "others": others, "group": quality, "rest": rest}
+        }
+        if others
+        else {},
+    }
+
+
+def _items(name, users, attribute, shown=0.4, wanted=0.5, groups=2):
+    return {
+        "name": name,
+        "attribute": attribute,
+        "groups": groups,
+        "users": users,
+        "exposure": _difference(shown, wanted, spread=0.05),
+    }
+
+
 def _good():
     """A challenger that is 5% better, in the plain JSON types of a real evaluation."""
     return {
@@ -74,6 +101,10 @@ def _good():
                 _slice("gender: F", 120, "gender"),
                 _slice("gender: M", 80, "gender"),
             ],
+            "fairness": {
+                "users": [_group("gender: F", 120, "gender"), _group("gender: M", 80, "gender")],
+                "items": [_items("price: low", 90, "price"), _items("price: high", 60, "price")],
+            },
         },
         "challenger": {
             "content": "c2",
@@ -83,6 +114,7 @@ def _good():
         },
         "champion": {"content": "c1", "train_end": DAY.format(2), "valid_end": DAY.format(3)},
         "attributes": ["gender"],
+        "item_attributes": ["price"],
         "index": {"recall": 0.97, "recall_target": 0.95},
         "parity": {"retrieval": 1e-7, "ranking": 3e-6},
     }
@@ -127,8 +159,9 @@ def _paths(node, prefix=()):
 
 
 def _evidence(raw):
-    """Every path but the entries of ``attributes``, which declare what must be measured."""
-    return [path for path in _paths(raw) if path[:1] != ("attributes",) or len(path) == 1]
+    """Every path but the entries of the attributes, which declare what must be measured."""
+    declared = {"attributes", "item_attributes"}
+    return [path for path in _paths(raw) if path[0] not in declared or len(path) == 1]
 
 
 def _reasons(verdict):
@@ -136,6 +169,8 @@ def _reasons(verdict):
 
 
 ALL, COLD, WOMEN = (("evaluation", "slices", n) for n in (0, 1, 3))
+FAIRNESS = ("evaluation", "fairness")
+WOMEN_ALONE, CHEAP = (*FAIRNESS, "users", 0), (*FAIRNESS, "items", 0)
 
 #: What the rules read, for a successor: each of these must be there and be sound.
 NEEDED = [
@@ -169,6 +204,21 @@ NEEDED = [
     *(("champion", k) for k in ("content", "train_end", "valid_end")),
     ("attributes",),
     ("attributes", 0),
+    FAIRNESS,
+    *((*FAIRNESS, kind) for kind in ("users", "items")),
+    *((*FAIRNESS, kind, n) for kind in ("users", "items") for n in range(2)),
+    *((*FAIRNESS, kind, n, k) for kind in ("users", "items") for n in range(2) for k in ("name", "users")),
+    *((*FAIRNESS, kind, n, "attribute") for kind in ("users", "items") for n in range(2)),
+    *((*WOMEN_ALONE, k) for k in ("others", "differences")),
+    (*WOMEN_ALONE, "differences", "ndcg@10"),
+    *(
+        (*WOMEN_ALONE, "differences", "ndcg@10", k)
+        for k in ("users", "others", "group", "rest", "value", "lower", "upper")
+    ),
+    *((*CHEAP, k) for k in ("groups", "exposure")),
+    *((*CHEAP, "exposure", k) for k in ("users", "challenger", "reference", "value", "lower", "upper")),
+    ("item_attributes",),
+    ("item_attributes", 0),
     ("index",),
     ("index", "recall"),
     ("index", "recall_target"),
@@ -212,6 +262,11 @@ def test_a_better_challenger_passes():
         "slice new items",
         "slice gender: F",
         "slice gender: M",
+        "fairness",
+        "quality gap gender: F",
+        "quality gap gender: M",
+        "exposure gap price: low",
+        "exposure gap price: high",
     ]
 
 
@@ -319,8 +374,36 @@ CELLS = {
         set(),
     ),
     "a broken slice of too few": ({COLD: _slice("cold users", 19, challenger=0.01)}, set()),
-    "an attribute not measured": ({("attributes",): ["gender", "age"]}, {"slices"}),
-    "an attribute not declared": ({("attributes",): []}, {"slices"}),
+    "an attribute not measured": ({("attributes",): ["gender", "age"]}, {"slices", "fairness"}),
+    "an attribute not declared": ({("attributes",): []}, {"slices", "fairness"}),
+    "an item attribute not measured": ({("item_attributes",): ["price", "studio"]}, {"fairness"}),
+    "an item attribute not declared": ({("item_attributes",): []}, {"fairness"}),
+    "no item attribute": ({("item_attributes",): [], (*FAIRNESS, "items"): []}, set()),
+    "a group of users lost": ({(*FAIRNESS, "users"): [_group("gender: F", 120, "gender")]}, {"fairness"}),
+    "others of a group lost": ({(*WOMEN_ALONE, "others"): 79}, {"fairness"}),
+    "a group of items lost": ({(*FAIRNESS, "items"): [_items("price: low", 90, "price")]}, {"fairness"}),
+    "a group of users twice": ({(*WOMEN_ALONE, "name"): "gender: M"}, {"fairness"}),
+    "a group much worse off": (
+        {WOMEN_ALONE: _group("gender: F", 120, "gender", quality=0.03)},
+        {"quality gap gender: F"},
+    ),
+    "a group at its gap": ({WOMEN_ALONE: _group("gender: F", 120, "gender", quality=0.0501)}, set()),
+    "a group beyond its gap by chance": (
+        {WOMEN_ALONE: _group("gender: F", 120, "gender", quality=0.047)},
+        set(),
+    ),
+    "a group measured on others": (
+        {(*WOMEN_ALONE, "differences", "ndcg@10", "others"): 79},
+        {"quality gap gender: F"},
+    ),
+    "a group hardly shown": (
+        {CHEAP: _items("price: low", 90, "price", shown=0.01)},
+        {"exposure gap price: low"},
+    ),
+    "a group shown little": ({CHEAP: _items("price: low", 90, "price", shown=0.11)}, set()),
+    "a group hardly shown, by chance": ({CHEAP: _items("price: low", 90, "price", shown=0.06)}, set()),
+    "a group that few want": ({CHEAP: _items("price: low", 19, "price", shown=0.0)}, set()),
+    "exposure over others": ({(*CHEAP, "exposure", "users"): 199}, {"exposure gap price: low"}),
     "users of a slice lost": ({(*WOMEN, "users"): 119}, {"slices"}),
     "a slice twice": ({(*COLD, "name"): "new items"}, {"slices"}),
     "slice measured on others": (
@@ -363,6 +446,7 @@ def test_many_slices_do_not_refuse_by_chance():
     raw = _good()
     raw["evaluation"]["slices"][1:2] = [_slice("cold users", 40)]
     raw["attributes"] = ["city"]
+    raw["evaluation"]["fairness"]["items"], raw["item_attributes"] = [], []
     cities = [_slice(f"city: {n}", 20, "city") for n in range(40)]
     cities[7] = _slice("city: 7", 20, "city", challenger=0.0755)
     cities[7]["differences"]["champion"] = _difference(0.0755, 0.1, 20, spread=0.02)
@@ -372,8 +456,12 @@ def test_many_slices_do_not_refuse_by_chance():
         _slice("new items", 0),
         *cities,
     ]
+    raw["evaluation"]["fairness"]["users"] = [
+        _group(city["name"], 20, "city", everybody=800) for city in cities
+    ]
     assert _decide(raw).status == "passed"
     alone = _set(raw, ("attributes",), [])
+    alone["evaluation"]["fairness"]["users"] = []
     alone["evaluation"]["slices"] = [
         _slice("all", 800),
         _slice("cold users", 20, challenger=0.0755),
@@ -477,6 +565,7 @@ def _measured(make_targets, shares):
         EvaluationConfig(ks=(5,), k=5, bootstrap=200, cold_user_history=0),
         protocol="temporal",
         attributes={"gender": {f"u{n}": "FM"[n % 2] for n in range(120)}},
+        item_attributes={"price": ["low" if n % 3 else "high" for n in range(40)]},
     )
     raw = _good() | {"evaluation": evaluation.record.model_dump(mode="json")}
     raw["challenger"] = {

@@ -108,28 +108,27 @@ class Asker:
         self._model, self._served = model, served
         history = np.asarray(asked.query[HISTORY_ITEMS])
         self._known = np.unique(np.concatenate([asked.identity.ravel(), history[history > 0] - 1]))
-        rows = tf.constant(self._known.astype(np.int32))
-        content = {name: tf.constant(np.asarray(array)[self._known]) for name, array in items.content.items()}
-        self._vectors = model.items(rows)
+        self._vectors: Float32 = model.items(tf.constant(self._known.astype(np.int32))).numpy()
         # An item's vector is what its features add to its own.
-        self._own = self._vectors - model.items.content(content, len(self._known))
+        self._own = self._vectors - self._content({n: a[self._known] for n, a in items.content.items()})
+        self._last: tuple[Mapping[str, EncodedArray], Float32] | None = None
 
     def answer(self, asked: Asked) -> Answers:
         """Score every candidate."""
-        step = max(1, _PAIRS_AT_ONCE // max(asked.present.shape[1], 1))
-        parts = [self._answer(asked.take(slice(at, at + step))) for at in range(0, len(asked), step)]
-        score = [np.zeros((0, asked.present.shape[1]), np.float32), *(part.score for part in parts)]
-        probability = [score[0], *(part.probability for part in parts)]
-        return Answers(np.concatenate(score), np.concatenate(probability))
+        width = asked.present.shape[1]
+        own = self._own[np.searchsorted(self._known, asked.identity)]
+        cells = own + self._features(asked).reshape(own.shape)
+        step = max(1, _PAIRS_AT_ONCE // max(width, 1))
+        empty = np.zeros((0, width), np.float32)
+        parts = [Answers(empty, empty)]
+        for start in range(0, len(asked), step):
+            part = slice(start, start + step)
+            parts.append(self._answer(asked.take(part), cells[part]))
+        return Answers(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
-    def _answer(self, asked: Asked) -> Answers:
-        """One batch: each candidate has a vector of its own, after those of the histories' items."""
+    def _answer(self, asked: Asked, cells: Float32) -> Answers:
+        """One batch: each candidate has a vector of its own, [n, c, width], after the histories' items."""
         size, before = asked.present.size, len(self._known)
-        content = {
-            name: tf.constant(array.reshape(size, *array.shape[2:])) for name, array in asked.content.items()
-        }
-        own = tf.gather(self._own, np.searchsorted(self._known, asked.identity.ravel()))
-        cells = own + self._model.items.content(content, size)
         history = np.asarray(asked.query[HISTORY_ITEMS])
         places = np.searchsorted(self._known, history - 1) + 1
         numbers = (before + 1 + np.arange(size, dtype=np.int32)).reshape(asked.present.shape)
@@ -139,8 +138,26 @@ class Asker:
             RETRIEVAL_SCORES: tf.constant(asked.scores),
             RANKS: tf.constant(asked.ranks),
         }
+        table = np.concatenate([self._vectors, cells.reshape(size, cells.shape[-1])])
         popularity = np.concatenate([np.zeros(before, np.float32), asked.popularity.ravel()])
-        answer = self._served.answer_over(
-            inputs, tf.concat([self._vectors, cells], axis=0), tf.constant(popularity)
-        )
+        answer = self._served.answer_over(inputs, tf.constant(table), tf.constant(popularity))
         return Answers(answer[SCORE].numpy(), answer[INTERACTION].numpy())
+
+    def _features(self, asked: Asked) -> Float32:
+        """What the features of each candidate add, [n * c, width]; most questions leave them alone."""
+        if self._last is None or self._last[0] is not asked.content:
+            size = asked.present.size
+            flat = {name: array.reshape(size, *array.shape[2:]) for name, array in asked.content.items()}
+            parts = [np.zeros((0, self._own.shape[1]), np.float32)]
+            for start in range(0, size, _PAIRS_AT_ONCE):
+                part = slice(start, start + _PAIRS_AT_ONCE)
+                parts.append(self._content({name: array[part] for name, array in flat.items()}))
+            vectors = np.concatenate(parts) if flat else np.zeros((size, self._own.shape[1]), np.float32)
+            self._last = asked.content, vectors
+        return self._last[1]
+
+    def _content(self, arrays: Mapping[str, EncodedArray]) -> Float32:
+        count = len(next(iter(arrays.values()))) if arrays else 1
+        tensors = {name: tf.constant(array) for name, array in arrays.items()}
+        vectors: Float32 = self._model.items.content(tensors, count).numpy()
+        return vectors

@@ -1,7 +1,7 @@
 """Explain a trained ranker by requests that it was not fitted on."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,7 @@ from slate.ranking.served import ServedRanker
 Int64 = npt.NDArray[np.int64]
 
 #: How often each input is shuffled.
-REPEATS: Final = 5
+REPEATS: Final = 3
 _ROWS_OF_CURVES: Final = 1_000
 
 
@@ -40,11 +40,11 @@ def explain(
 ) -> Explanations:
     """Importance of every input and curves of what it does, over requests of the ``report`` part.
 
-    At most ``config.explanations`` requests are drawn by seed. The model, its export and the arrays given
-    stay as they are.
+    At most ``config.explanations`` requests are drawn by seed, of as many users as there are. The model, its
+    export and the arrays given stay as they are.
     """
     started = time.monotonic()
-    chosen = _drawn(report, config.explanations, config.seed)
+    chosen = _drawn(report, occasions.users, config.explanations, config.seed)
     query = {name: array[chosen] for name, array in encoded.items()}
     asked = asked_of(model, items, query, pools.rows[chosen], pools.scores[chosen])
     lists = assessor.lists(chosen)
@@ -67,10 +67,16 @@ def explain(
     )
 
 
-def _drawn(queries: Int64, most: int, seed: int) -> Int64:
-    if len(queries) <= most:
-        return queries
-    return np.sort(np.random.default_rng(seed).choice(queries, most, replace=False))
+def _drawn(queries: Int64, users: Sequence[str], most: int, seed: int) -> Int64:
+    """One request of each user, then a second, and so on: intervals live on users."""
+    turns: dict[str, int] = {}
+    order = []
+    for query in np.random.default_rng(seed).permutation(queries).tolist():
+        turns[users[query]] = turns.get(users[query], 0) + 1
+        order.append((turns[users[query]], query))
+    # Within a turn by the order drawn: sorting is stable.
+    taken = sorted(order, key=lambda drawn: drawn[0])[:most]
+    return np.sort(np.asarray([query for _, query in taken], np.int64))
 
 
 def _some(asked: Asked, seed: int) -> Asked:

@@ -1,10 +1,10 @@
 """What the data of a release looked like, small enough to ship with it, to measure drift against.
 
-No user id is in it. ``VERSION`` 2 added schema, rows, activity, recent engagement and finer quantiles.
+No user id is in it. ``VERSION`` 2 added schema, rows, activity, recent days and finer quantiles.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -48,15 +48,17 @@ def describe(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
 def describe_interactions(table: pa.Table) -> dict[str, Any]:
     """Counts, time range, event mix, popularity, activity and engagement of prepared interactions.
 
-    ``activity`` is the quantiles of interactions by user. ``recent_engagement`` is that per active user
-    over the last 7 and 28 days before the data's end.
+    ``activity`` is the quantiles of interactions by user. Over the last 7 and 28 days before the data's end,
+    ``recent_engagement`` is that per active user with the standard error of this mean in
+    ``recent_engagement_error`` (None for one user), and ``recent_rows_per_day`` the interactions a day.
     """
     items = table[columns.ITEM].value_counts().to_pylist()
     items.sort(key=lambda entry: (-entry["counts"], entry["values"]))
     events = {e["values"]: e["counts"] for e in table[columns.EVENT].value_counts().to_pylist()}
     by_user = table[columns.USER].value_counts()
-    days = engagement.daily(table).to_pylist()
+    by_day = engagement.daily(table).to_pylist()
     times = pc.min_max(table[columns.TIMESTAMP]).as_py()
+    recent = {str(n): _since(table, times["max"] - timedelta(days=n)) for n in RECENT_DAYS if times["max"]}
     return {
         "rows": table.num_rows,
         "users": len(by_user),
@@ -66,11 +68,10 @@ def describe_interactions(table: pa.Table) -> dict[str, Any]:
         "events": dict(sorted(events.items())),
         "popularity": {entry["values"]: entry["counts"] for entry in items[:_TOP]},
         "activity": _quantiles(by_user.field("counts")),
-        "engagement_by_day": {row["day"].isoformat(): row["engagement"] for row in days},
-        "recent_engagement": {
-            str(n): _recent(table, times["max"] - timedelta(days=n)) if times["max"] else None
-            for n in RECENT_DAYS
-        },
+        "engagement_by_day": {row["day"].isoformat(): row["engagement"] for row in by_day},
+        "recent_engagement": {days: _engagement(part) for days, part in recent.items()},
+        "recent_engagement_error": {days: _error(part) for days, part in recent.items()},
+        "recent_rows_per_day": {days: part.num_rows / int(days) for days, part in recent.items()},
     }
 
 
@@ -107,11 +108,18 @@ def _quantiles(column: pa.Array) -> list[float]:
     return [float(value) for value in np.quantile(numbers, np.linspace(0, 1, _QUANTILES))]
 
 
-def _recent(table: pa.Table, start: Any) -> float:
-    recent = table.filter(
-        pc.greater(table[columns.TIMESTAMP], pa.scalar(start, table[columns.TIMESTAMP].type))
-    )
-    return float(engagement.over(recent, "all")["engagement"][0].as_py())
+def _since(table: pa.Table, start: datetime) -> pa.Table:
+    return table.filter(pc.greater(table[columns.TIMESTAMP], pa.scalar(start, table[columns.TIMESTAMP].type)))
+
+
+def _engagement(table: pa.Table) -> float:
+    return float(engagement.over(table, "all")["engagement"][0].as_py())
+
+
+def _error(table: pa.Table) -> float | None:
+    by_user = table.group_by(columns.USER).aggregate([(columns.WEIGHT, "sum")])[f"{columns.WEIGHT}_sum"]
+    sums = by_user.to_numpy()
+    return float(sums.std(ddof=1) / np.sqrt(len(sums))) if len(sums) > 1 else None
 
 
 def _kind(kind: pa.DataType) -> str:

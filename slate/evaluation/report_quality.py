@@ -1,7 +1,7 @@
 """What the report says about quality: the verdict, metrics beside baselines, slices, exposure."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +12,19 @@ import numpy.typing as npt
 from slate.data.catalogue import TRAIN_COUNT
 from slate.evaluation import plots
 from slate.evaluation.baselines import POPULARITY
-from slate.evaluation.intervals import Difference, Estimate
+from slate.evaluation.forest import (
+    Bar,
+    Forest,
+    Row,
+    bar,
+    difference_bar,
+    interval,
+    metric_label,
+    ranker_name,
+    short,
+    span_of,
+)
+from slate.evaluation.intervals import Difference
 from slate.evaluation.metrics import lorenz
 from slate.evaluation.record import CHAMPION, SHOWN, TARGET_COUNT, EvaluationRecord
 from slate.evaluation.slices import ALL
@@ -26,6 +38,8 @@ _WORDS: Final = {
     "refused": ("Refused", "bad", "This model may not be released."),
     "unchanged": ("Unchanged", "plain", "This is the champion's own content; there is nothing to release."),
 }
+#: How the names of checks begin that are of one slice or group.
+_PARTIAL: Final = ("slice ", "quality gap ", "exposure gap ")
 #: Parts of the catalogue from the most to the least popular, by share of items.
 _PARTS: Final = (
     ("top 1%", 0.01),
@@ -34,39 +48,6 @@ _PARTS: Final = (
     ("next 30%", 0.5),
     ("last half", 1.0),
 )
-
-
-@dataclass(frozen=True)
-class Bar:
-    """An estimate and its interval as percentages of a track, for drawing."""
-
-    text: str
-    interval: str
-    low: float
-    width: float
-    dot: float
-    zero: float | None
-    tone: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a forest plot."""
-
-    name: str
-    detail: str
-    bar: Bar
-    emphasis: bool
-
-
-@dataclass(frozen=True)
-class Forest:
-    """Lines over one scale."""
-
-    title: str
-    rows: Sequence[Row]
-    low: str
-    high: str
 
 
 def headline(inputs: "ReportInputs") -> dict[str, Any]:
@@ -88,8 +69,8 @@ def headline(inputs: "ReportInputs") -> dict[str, Any]:
         "tone": tone,
         "meaning": meaning,
         "failed": [_check(c) for c in failed],
-        "passed": [_check(c) for c in passed if not c.name.startswith("slice ")],
-        "slices": [_check(c) for c in passed if c.name.startswith("slice ")],
+        "passed": [_check(c) for c in passed if not c.name.startswith(_PARTIAL)],
+        "slices": [_check(c) for c in passed if c.name.startswith(_PARTIAL)],
         "sentence": _sentence(inputs.evaluation.record) if inputs.evaluation else "",
         "tiles": _tiles(inputs.evaluation.record) if inputs.evaluation else [],
     }
@@ -114,7 +95,7 @@ def _short(value: float | None) -> str:
 
 def _sentence(record: EvaluationRecord) -> str:
     mine = record.rankers[record.challenger].metrics[record.metric]
-    text = f"{_label(record.metric)} is {mine.value:.4f}"
+    text = f"{metric_label(record.metric)} is {mine.value:.4f}"
     if mine.low is not None and mine.high is not None:
         text += f" (95% interval {mine.low:.4f} to {mine.high:.4f}) over {mine.users:,} users"
     for name in (CHAMPION, POPULARITY):
@@ -136,7 +117,7 @@ def _compared(relative: float) -> str:
 
 
 def _article(name: str) -> str:
-    return f"the {name}" if name == CHAMPION else _ranker(name)
+    return f"the {name}" if name == CHAMPION else ranker_name(name)
 
 
 def _tiles(record: EvaluationRecord) -> list[dict[str, str]]:
@@ -144,7 +125,7 @@ def _tiles(record: EvaluationRecord) -> list[dict[str, str]]:
     names = [f"{metric}@{record.k}" for metric in ("ndcg", "recall", "mrr")]
     names += [f"recall@{k}" for k in record.ks if k != record.k]
     tiles = [
-        {"name": _label(n), "value": f"{mine.metrics[n].value:.3f}", "note": _interval(mine.metrics[n])}
+        {"name": metric_label(n), "value": f"{mine.metrics[n].value:.3f}", "note": interval(mine.metrics[n])}
         for n in names[:4]
     ]
     tiles.append(
@@ -173,23 +154,23 @@ def metrics(inputs: "ReportInputs") -> dict[str, Any] | None:
     names = list(record.rankers[record.challenger].metrics)
     plotted = [record.metric, f"recall@{record.k}"] + [f"recall@{k}" for k in record.ks if k != record.k]
     return {
-        "metric": _label(record.metric),
-        "columns": [_label(n) for n in names],
+        "metric": metric_label(record.metric),
+        "columns": [metric_label(n) for n in names],
         "rows": [
             {
-                "name": _ranker(ranker),
+                "name": ranker_name(ranker),
                 "emphasis": ranker == record.challenger,
-                "cells": [(f"{r.metrics[n].value:.4f}", _interval(r.metrics[n])) for n in names],
+                "cells": [(f"{r.metrics[n].value:.4f}", interval(r.metrics[n])) for n in names],
             }
             for ranker, r in record.rankers.items()
         ],
         "forests": [_metric_forest(record, n) for n in dict.fromkeys(plotted)],
         "differences": _difference_forest(
-            f"Difference in {_label(record.metric)}: {_ranker(record.challenger)} minus each other",
-            [(_ranker(n), d) for n, d in record.overall.differences.items()],
+            f"Difference in {metric_label(record.metric)}: {ranker_name(record.challenger)} minus each other",
+            [(ranker_name(n), d) for n, d in record.overall.differences.items()],
         ),
         "targets": record.targets,
-        "skipped": {_ranker(n): reason for n, reason in record.skipped.items()},
+        "skipped": {ranker_name(n): reason for n, reason in record.skipped.items()},
         "protocol": record.protocol.replace("_", "-"),
         "bootstrap": record.bootstrap,
     }
@@ -216,8 +197,8 @@ def slices(inputs: "ReportInputs") -> dict[str, Any] | None:
     measured = [s for s in record.slices if s.users]
     levels = {s.name: s.metrics[record.challenger][record.metric] for s in measured}
     against = {s.name: s.differences[reference] for s in measured if reference in s.differences}
-    level_span = _span((v for e in levels.values() for v in (e.low, e.value, e.high)), floor=0.0)
-    span = _span((v for d in against.values() for v in (d.low, d.value, d.high, 0.0)), floor=None)
+    level_span = span_of((v for e in levels.values() for v in (e.low, e.value, e.high)), floor=0.0)
+    span = span_of((v for d in against.values() for v in (d.low, d.value, d.high, 0.0)), floor=None)
     groups: dict[str, list[SliceRow]] = {}
     for part in measured:
         level, difference = levels[part.name], against.get(part.name)
@@ -228,8 +209,8 @@ def slices(inputs: "ReportInputs") -> dict[str, Any] | None:
                 if standard
                 else part.label,
                 users=f"{part.users:,}",
-                level=_bar(level.value, level.low, level.high, *level_span, "accent"),
-                difference=None if difference is None else _difference_bar(difference, span),
+                level=bar(level.value, level.low, level.high, *level_span, "accent"),
+                difference=None if difference is None else difference_bar(difference, span),
                 relative=""
                 if difference is None or difference.relative is None
                 else f"{difference.relative:+.1%}",
@@ -237,11 +218,11 @@ def slices(inputs: "ReportInputs") -> dict[str, Any] | None:
             )
         )
     return {
-        "metric": _label(record.metric),
+        "metric": metric_label(record.metric),
         "reference": _article(reference),
         "compared": bool(against),
         "groups": list(groups.items()),
-        "scales": ([_number(v) for v in level_span], [_number(v) for v in span]),
+        "scales": ([short(v) for v in level_span], [short(v) for v in span]),
         "empty": [s.name for s in record.slices if not s.users],
         "rows": [
             {
@@ -249,13 +230,13 @@ def slices(inputs: "ReportInputs") -> dict[str, Any] | None:
                 "users": f"{s.users:,}",
                 "targets": f"{s.targets:,}",
                 "values": [
-                    (f"{s.metrics[r][record.metric].value:.4f}", _interval(s.metrics[r][record.metric]))
+                    (f"{s.metrics[r][record.metric].value:.4f}", interval(s.metrics[r][record.metric]))
                     for r in record.rankers
                 ],
             }
             for s in measured
         ],
-        "columns": [_ranker(r) for r in record.rankers],
+        "columns": [ranker_name(r) for r in record.rankers],
     }
 
 
@@ -265,7 +246,7 @@ def exposure(inputs: "ReportInputs") -> dict[str, Any] | None:
         return None
     record, table = inputs.evaluation.record, inputs.evaluation.exposure
     counts: dict[str, npt.NDArray[np.int64]] = {
-        f"{_ranker(name)}": table[SHOWN + name].to_numpy() for name in record.rankers
+        f"{ranker_name(name)}": table[SHOWN + name].to_numpy() for name in record.rankers
     }
     train = table[TRAIN_COUNT].to_numpy()
     consumed = {"training": train, "holdout": table[TARGET_COUNT].to_numpy()}
@@ -282,7 +263,7 @@ def exposure(inputs: "ReportInputs") -> dict[str, Any] | None:
         ),
         "rows": [
             {
-                "name": _ranker(name),
+                "name": ranker_name(name),
                 "emphasis": name == record.challenger,
                 "coverage": f"{r.coverage:.1%}",
                 "concentration": f"{r.concentration:.3f}",
@@ -304,83 +285,25 @@ def _head_to_tail(counts: npt.NDArray[np.int64], train: npt.NDArray[np.int64]) -
 
 def _metric_forest(record: EvaluationRecord, metric: str) -> Forest:
     estimates = {name: r.metrics[metric] for name, r in record.rankers.items()}
-    low, high = _span((v for e in estimates.values() for v in (e.low, e.value, e.high)), floor=0.0)
+    low, high = span_of((v for e in estimates.values() for v in (e.low, e.value, e.high)), floor=0.0)
     rows = [
         Row(
-            _ranker(name),
+            ranker_name(name),
             "",
-            _bar(e.value, e.low, e.high, low, high, "accent" if name == record.challenger else "plain"),
+            bar(e.value, e.low, e.high, low, high, "accent" if name == record.challenger else "plain"),
             name == record.challenger,
         )
         for name, e in sorted(estimates.items(), key=lambda entry: -entry[1].value)
     ]
-    return Forest(_label(metric), rows, _number(low), _number(high))
+    return Forest(metric_label(metric), rows, short(low), short(high))
 
 
 def _difference_forest(title: str, differences: Sequence[tuple[str, Difference]]) -> Forest | None:
     if not differences:
         return None
-    span = _span((v for _, d in differences for v in (d.low, d.value, d.high, 0.0)), floor=None)
+    span = span_of((v for _, d in differences for v in (d.low, d.value, d.high, 0.0)), floor=None)
     rows = [
-        Row(name, f"{d.relative:+.1%}" if d.relative is not None else "", _difference_bar(d, span), False)
+        Row(name, f"{d.relative:+.1%}" if d.relative is not None else "", difference_bar(d, span), False)
         for name, d in differences
     ]
-    return Forest(title, rows, _number(span[0]), _number(span[1]))
-
-
-def _difference_bar(d: Difference, span: tuple[float, float]) -> Bar:
-    tone = "plain"
-    if d.low is not None and d.high is not None:
-        tone = "good" if d.low > 0 else "bad" if d.high < 0 else "plain"
-    return _bar(d.value, d.low, d.high, *span, tone, signed=True)
-
-
-def _span(values: Iterable[float | None], floor: float | None) -> tuple[float, float]:
-    known = [v for v in values if v is not None]
-    if not known:
-        return -1.0, 1.0
-    low, high = (min(known) if floor is None else floor), max(known)
-    pad = 0.04 * (high - low) or 0.01
-    return (low if floor is not None else low - pad), high + pad
-
-
-def _bar(
-    value: float,
-    low: float | None,
-    high: float | None,
-    start: float,
-    end: float,
-    tone: str,
-    signed: bool = False,
-) -> Bar:
-    def place(v: float) -> float:
-        return round(100 * (v - start) / (end - start), 2)
-
-    left = place(value if low is None else low)
-    right = place(value if high is None else high)
-    text = f"{value:+.4f}" if signed else f"{value:.4f}"
-    interval = "" if low is None or high is None else f"95% interval {low:.4f} to {high:.4f}"
-    zero = place(0.0) if signed else None
-    return Bar(text, interval, left, round(right - left, 2), place(value), zero, tone)
-
-
-def _interval(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return "too few users"
-    return f"{estimate.low:.3f} – {estimate.high:.3f}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.2g}"
-
-
-def _label(metric: str) -> str:
-    name, _, k = metric.partition("@")
-    return f"{name.upper() if name in {'ndcg', 'mrr'} else name.capitalize()}@{k}"
-
-
-_NAMES: Final[Mapping[str, str]] = {"ease": "EASE", "markov": "Markov chain", "funnel": "whole funnel"}
-
-
-def _ranker(name: str) -> str:
-    return _NAMES.get(name, name)
+    return Forest(title, rows, short(span[0]), short(span[1]))

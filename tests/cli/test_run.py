@@ -72,7 +72,9 @@ def test_changed_data_runs_everything_again_and_settings_only_what_reads_them(
     slate_run("--json")
     assert standin.ran
     assert slate_run("--json", "--set", "ranking.epochs=3").exit_code == 0
-    assert standin.ran == ["train_ranker", "evaluate", "gate"]
+    assert standin.ran == ["drift", "train_ranker", "evaluate", "gate"], (
+        "comparing with the live release is never reused"
+    )
     with (tmp_path / "clicks.csv").open("a") as file:
         file.write("cat,cup,3\n")
     slate_run("--json")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from slate.data.drift.compare import Drift, Figure, Shares
+from slate.data.drift.figures import Drift, Figure, Shares
 from slate.pages.render import render as page
 
 _CHARTS: Final = 6

@@ -79,7 +79,7 @@ def test_the_same_snapshot_has_not_moved() -> None:
         ({"missing": 0.6}, {"missing items.genre"}),
         ({"hide": 0.3}, {"event_mix", "engagement"}),
         ({"turned": True, "skew": 1.5}, {"popularity"}),
-        ({"rows": 2_000}, {"shrunk_table interactions", "engagement"}),  # each user did less
+        ({"rows": 2_000}, {"shrunk_table interactions", "rows_per_day", "engagement"}),  # each user did less
     ],
 )
 def test_a_planted_change_is_found_and_nothing_else(changes: dict[str, Any], expected: set[str]) -> None:
@@ -87,8 +87,12 @@ def test_a_planted_change_is_found_and_nothing_else(changes: dict[str, Any], exp
 
 
 def test_resampling_raises_no_alarm() -> None:
-    alarms = [found(drift(SAME, snapshot(seed=seed))) for seed in range(100, 120)]
-    assert [a for a in alarms if a] == []
+    for rows in (6_000, 400):
+        first = describe(snapshot(rows=rows))
+        alarms = [
+            found(compare(first, describe(snapshot(seed=seed, rows=rows)), CONFIG)) for seed in range(5, 10)
+        ]
+        assert set().union(*alarms) == set()
 
 
 def test_new_and_vanished_ids() -> None:
@@ -132,20 +136,80 @@ def test_statistics_of_an_older_release_are_compared_as_far_as_they_go() -> None
     older = describe(SAME)
     old = {
         "interactions": {k: older["interactions"][k] for k in ("rows", "events", "popularity")},
-        "items": {"genre": {"missing": 0.0, "quantiles": {"0.5": 1.0}}},
+        "items": {
+            "genre": {"missing": 0.0, "categories": 4, "counts": older["items"]["genre"]["counts"]},
+            "words": {"missing": 0.0, "categories": 900, "counts": {"the": 9}},
+        },
+        "users": {"age": {"missing": 0.0, "quantiles": {"0.5": 1.0}}},
     }
-    result = compare(old, describe(SAME), CONFIG)
-    assert result.errors == ()
+    now = describe(SAME)
+    now["items"]["words"] = {"missing": 0.0, "categories": 900, "total": 2_000, "counts": {"the": 9}}
+    result = compare(old, now, CONFIG)
+    assert result.findings == ()
     values = {f.name: f.value for f in result.figures if not f.subject}
     assert values["event_mix"] == 0.0
     assert values["schema_changed"] is None
     assert values["engagement"] is None
     assert values["new_items"] is None
+    features = {f.subject: f.value for f in result.figures if f.name == "feature"}
+    assert features == {"items.genre": 0.0, "items.words": None, "users.age": None}
+
+
+def test_a_long_tail_of_categories_is_no_drift_and_a_new_common_one_is() -> None:
+    def words(seed: int, **more: float) -> dict[str, Any]:
+        drawn = np.random.default_rng(seed).integers(0, 900, 2_000)
+        listed = [f"w{w}" for w in drawn] + [w for w, n in more.items() for _ in range(int(n))]
+        items = pa.table({"item_id": [f"i{i}" for i in range(len(listed))], "title": listed, "word": listed})
+        return describe({**SAME, "items": items})
+
+    def index(result: Drift) -> Any:
+        return next(f for f in result.figures if f.subject == "items.word" and f.name == "feature")
+
+    assert index(compare(words(1), words(2), CONFIG)).passed
+    moved = index(compare(words(1), words(2, spam=600), CONFIG))
+    assert not moved.passed
+    assert moved.samples[0] == "spam (0.1%, now 23.1%)"  # it may have been the first that is not listed
+
+
+def test_the_limit_is_no_less_than_chance_makes_of_few_rows() -> None:
+    few, same = (describe(snapshot(seed=seed, rows=40)) for seed in (1, 2))
+    figures = {
+        f.name: f for f in compare(few, same, CONFIG).figures if f.name in ("popularity", "engagement")
+    }
+    for name, limit in (("popularity", CONFIG.popularity), ("engagement", CONFIG.engagement)):
+        assert figures[name].threshold > limit
+        assert figures[name].passed
+        assert "few rows" in figures[name].note
+    assert {f.threshold for f in drift(SAME, SAME).figures if f.name == "popularity"} == {CONFIG.popularity}
 
 
 def test_empty_statistics_are_not_comparable() -> None:
     result = compare({}, {}, CONFIG)
     assert all(f.value is None for f in result.figures)
+
+
+def test_recent_days_worked_by_hand() -> None:
+    # Day 0 is 40 days before the end, so only the last two days count: ann 3 and 1, bob -2.
+    day = 86_400_000_000
+    world = {
+        **SAME,
+        "interactions": pa.table(
+            {
+                "user_id": ["ann", "ann", "bob", "ann"],
+                "item_id": ["i1"] * 4,
+                "event": ["like", "share", "hide", "like"],
+                "value": pa.nulls(4, pa.float64()),
+                "weight": [1.0, 3.0, -2.0, 1.0],
+                "timestamp": pa.array([START, START + 39 * day, START + 39 * day, START + 40 * day]).cast(
+                    pa.timestamp("us", "UTC")
+                ),
+            }
+        ),
+    }
+    found = describe(world)["interactions"]
+    assert found["recent_engagement"] == {"7": 1.0, "28": 1.0}  # (4 - 2) / 2
+    assert found["recent_engagement_error"]["28"] == pytest.approx(3.0)  # of 4 and -2: deviation sqrt(18)
+    assert found["recent_rows_per_day"] == {"7": pytest.approx(3 / 7), "28": pytest.approx(3 / 28)}
 
 
 def test_statistics_name_no_user() -> None:

@@ -57,7 +57,10 @@ def bar(
     end: float,
     tone: str,
     signed: bool = False,
+    reference: float | None = None,
 ) -> Bar:
+    """An estimate on a track from ``start`` to ``end``; ``reference`` is marked, as 0 is if ``signed``."""
+
     def place(v: float) -> float:
         return round(100 * (v - start) / (end - start), 2)
 
@@ -65,7 +68,7 @@ def bar(
     right = place(value if high is None else high)
     text = f"{value:+.4f}" if signed else f"{value:.4f}"
     interval = "" if low is None or high is None else f"95% interval {low:.4f} to {high:.4f}"
-    zero = place(0.0) if signed else None
+    zero = place(0.0) if signed else None if reference is None else place(reference)
     return Bar(text, interval, left, round(right - left, 2), place(value), zero, tone)
 
 

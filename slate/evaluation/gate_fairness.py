@@ -16,6 +16,10 @@ from slate.release.verdict import Check
 Json = Mapping[str, object]
 Rule = Callable[[], Check]
 
+#: How the names of checks begin; the group's name follows.
+QUALITY_GAP: Final = "quality gap "
+EXPOSURE_GAP: Final = "exposure gap "
+
 _USERS: Final = "fairness.users"
 _ITEMS: Final = "fairness.items"
 
@@ -40,14 +44,14 @@ def group_rules(evaluation: object, config: GateConfig) -> Iterator[tuple[str, R
     enough = sum(_enough(g, ("users", "others"), config.min_slice_users) for g in users)
     for group in users:
         yield (
-            f"quality gap {group.get('name')}",
+            f"{QUALITY_GAP}{group.get('name')}",
             lambda group=group: _quality(evaluation, group, enough, config),  # type: ignore[misc]
         )
     shown = _groups(evaluation, "items") if config.exposure_gap is not None else []
     wanted = sum(_enough(g, ("users",), config.min_slice_users) for g in shown)
     for group in shown:
         yield (
-            f"exposure gap {group.get('name')}",
+            f"{EXPOSURE_GAP}{group.get('name')}",
             lambda group=group: _exposure(evaluation, group, wanted, config),  # type: ignore[misc]
         )
 
@@ -121,7 +125,7 @@ def _everybody(evaluation: object) -> int:
 
 def _quality(evaluation: object, group: Json, judged: int, config: GateConfig) -> Check:
     """NDCG of one group of users against that of all others."""
-    name = f"quality gap {text(group, _USERS, 'name')}"
+    name = QUALITY_GAP + text(group, _USERS, "name")
     where = f"{_USERS} {group['name']}"
     sizes = [count(group, where, key) for key in ("users", "others")]
     if min(sizes) < config.min_slice_users:
@@ -137,7 +141,7 @@ def _quality(evaluation: object, group: Json, judged: int, config: GateConfig) -
 
 def _exposure(evaluation: object, group: Json, judged: int, config: GateConfig) -> Check:
     """The exposure of one group of items against its share of what users wanted."""
-    name = f"exposure gap {text(group, _ITEMS, 'name')}"
+    name = EXPOSURE_GAP + text(group, _ITEMS, "name")
     where = f"{_ITEMS} {group['name']}"
     users = count(group, where, "users")
     if users < config.min_slice_users:

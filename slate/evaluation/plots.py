@@ -1,13 +1,20 @@
 """Charts that only an evaluation needs."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import matplotlib
 import numpy as np
 from markupsafe import Markup
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from slate.pages.charts import INK, MUTED, SERIES, STYLE, SURFACE, Floats, figure, svg
+
+_SPANS: Final = {"1 s": 1, "1 min": 60, "1 h": 3_600, "1 d": 86_400, "30 d": 2_592_000, "1 y": 31_557_600}
+_COUNTS: Final = {f"{10**n:,}": 10**n for n in range(10)}
+_DAYS_OF_A_YEAR: Final = 365.2425
+#: Numbers further apart than this are drawn on a logarithmic scale, where that is of use to them.
+_WIDE: Final = 50.0
 
 
 def lorenz_curves(title: str, curves: Mapping[str, tuple[Floats, Floats]]) -> Markup:
@@ -103,4 +110,41 @@ def recall_latency(
         axes.set(xlabel=f"search time, {unit}", ylabel="recall against exact search")
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.legend(loc="lower right")
+        return svg(drawing, title)
+
+
+def dependence(
+    title: str,
+    scale: str,
+    x: Sequence[float],
+    mean: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    top: float,
+) -> Markup:
+    """A mean over the values of a number, within its band, from 0 to ``top``.
+
+    ``scale`` says what ``x`` is: a ``number``, a ``count``, a ``duration`` in seconds or an ``instant`` in
+    days since the epoch.
+    """
+    with matplotlib.rc_context(STYLE):
+        drawing, axes = figure(3.4, 2.0)
+        axes.fill_between(x, low, high, color=SERIES[0], alpha=0.18, linewidth=0)
+        axes.plot(x, mean, color=SERIES[0], marker="o", ms=2.5)
+        axes.set(ylim=(0, top))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        marks = {"duration": _SPANS, "count": {"0": 0, **_COUNTS}}.get(scale)
+        if marks and max(x) > _WIDE * max(min(x), 1.0):
+            seen = {name: place for name, place in marks.items() if min(x) <= place <= max(x)}
+            axes.set_xscale("symlog", linthresh=1.0)
+            axes.xaxis.set_major_locator(FixedLocator(list(seen.values())))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda _, at: list(seen)[at or 0]))
+        elif scale == "instant":
+            axes.xaxis.set_major_formatter(
+                FuncFormatter(lambda day, _: f"{1970 + day / _DAYS_OF_A_YEAR:.4g}")
+            )
+        elif scale == "duration":
+            axes.set_xlabel("seconds")
         return svg(drawing, title)

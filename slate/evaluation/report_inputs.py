@@ -6,7 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from slate.config import GateConfig
 from slate.evaluation.record import Evaluation
+from slate.ranking.explain.record import Explanations
 from slate.release.verdict import Verdict
 
 
@@ -31,13 +33,14 @@ class ReportInputs:
 
     The mappings are the parsed JSON files of the steps: ``dataset`` is ``dataset.json``, ``split`` is
     ``split.json``, ``two_tower`` and ``ranker`` are the ``training.json`` of each, ``ranker_metrics`` is
-    ``metrics.json``, ``index`` is ``index.json``. ``interactions`` is the prepared table, for the data
-    overview.
+    ``metrics.json``, ``index`` is ``index.json``. ``explanations`` is the ranker's ``explanations.json``.
+    ``interactions`` is the prepared table, for the data overview. ``gate`` is what ``verdict`` was found by.
     """
 
     title: str
     generated_at: str = ""
     verdict: Verdict | None = None
+    gate: GateConfig | None = None
     evaluation: Evaluation | None = None
     dataset: Mapping[str, Any] | None = None
     split: Mapping[str, Any] | None = None
@@ -45,6 +48,7 @@ class ReportInputs:
     two_tower: Mapping[str, Any] | None = None
     ranker: Mapping[str, Any] | None = None
     ranker_metrics: Mapping[str, Any] | None = None
+    explanations: Explanations | None = None
     index: Mapping[str, Any] | None = None
     slates: Sequence[SampleSlate] = ()
     config: Mapping[str, Any] | None = None

@@ -24,6 +24,7 @@ from slate.evaluation.forest import (
     short,
     span_of,
 )
+from slate.evaluation.gate_fairness import EXPOSURE_GAP, QUALITY_GAP
 from slate.evaluation.intervals import Difference
 from slate.evaluation.metrics import lorenz
 from slate.evaluation.record import CHAMPION, SHOWN, TARGET_COUNT, EvaluationRecord
@@ -38,8 +39,9 @@ _WORDS: Final = {
     "refused": ("Refused", "bad", "This model may not be released."),
     "unchanged": ("Unchanged", "plain", "This is the champion's own content; there is nothing to release."),
 }
-#: How the names of checks begin that are of one slice or group.
-_PARTIAL: Final = ("slice ", "quality gap ", "exposure gap ")
+_SLICE: Final = "slice "
+#: How the names of checks begin that are of a group.
+_GROUP: Final = (QUALITY_GAP, EXPOSURE_GAP)
 #: Parts of the catalogue from the most to the least popular, by share of items.
 _PARTS: Final = (
     ("top 1%", 0.01),
@@ -69,8 +71,12 @@ def headline(inputs: "ReportInputs") -> dict[str, Any]:
         "tone": tone,
         "meaning": meaning,
         "failed": [_check(c) for c in failed],
-        "passed": [_check(c) for c in passed if not c.name.startswith(_PARTIAL)],
-        "slices": [_check(c) for c in passed if c.name.startswith(_PARTIAL)],
+        "passed": [_check(c) for c in passed if not c.name.startswith((_SLICE, *_GROUP))],
+        "parts": [
+            (f"{len(found)} {what} passed", [_check(c) for c in found])
+            for what, start in (("slices", _SLICE), ("groups", _GROUP))
+            if (found := [c for c in passed if c.name.startswith(start)])
+        ],
         "sentence": _sentence(inputs.evaluation.record) if inputs.evaluation else "",
         "tiles": _tiles(inputs.evaluation.record) if inputs.evaluation else [],
     }
@@ -78,11 +84,21 @@ def headline(inputs: "ReportInputs") -> dict[str, Any]:
 
 def _check(check: Check) -> dict[str, str]:
     return {
-        "name": check.name.replace("_", " ").capitalize(),
+        "name": _title(check.name),
         "detail": check.detail,
         "value": _short(check.value),
         "threshold": _short(check.threshold),
     }
+
+
+def _title(name: str) -> str:
+    """A check's name as a heading; what users named stays as they wrote it.
+
+    >>> _title("better_than_popularity"), _title("quality gap home_region: North_West")
+    ('Better than popularity', 'Quality gap home_region: North_West')
+    """
+    spaced = name if name.startswith((_SLICE, *_GROUP)) else name.replace("_", " ")
+    return spaced[:1].upper() + spaced[1:]
 
 
 def _short(value: float | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from slate import columns
 from slate.evaluation.compare import compare
 from slate.evaluation.gate import GateInputs, decide
 from slate.evaluation.holdout import Holdout
@@ -81,6 +82,8 @@ def evaluate(
         reports.mkdir()
         shutil.copy2(report, reports / PAGE)
         (reports / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        if run.explanations is not None:
+            shutil.copy2(ranker / columns.EXPLANATIONS_FILE, reports / columns.EXPLANATIONS_FILE)
         evaluation.save(reports)
     evaluation.save(out)
     (out / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")

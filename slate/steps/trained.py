@@ -15,6 +15,7 @@ from slate.data.holdout import Split
 from slate.errors import ModelError
 from slate.evaluation.parity import parity_gap
 from slate.evaluation.record import FUNNEL, Evaluation
+from slate.ranking.explain.record import Explanations
 from slate.recommend.golden import golden_requests
 from slate.recommend.recommender import INDEX, QUERY_TOWER, RANKER, Recommender
 from slate.retrieval.index import ExactIndex
@@ -56,6 +57,12 @@ class Run:
         """A JSON file of an artefact."""
         loaded: dict[str, Any] = json.loads((self.folders[folder] / name).read_text(encoding="utf-8"))
         return loaded
+
+    @cached_property
+    def explanations(self) -> Explanations | None:
+        """What the ranker looks at, None where that was not asked for."""
+        path = self.folders["ranker"] / columns.EXPLANATIONS_FILE
+        return Explanations.from_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def check_same_split(self) -> None:
         """Refuse to measure a model on a holdout that its own training may have seen.

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from slate.config import EvaluationConfig
+from slate.config import EvaluationConfig, GateConfig
 from slate.data.vocabulary import IdMap
 from slate.evaluation.measure import measure
 from slate.evaluation.report import render, write_report
@@ -37,12 +37,13 @@ def evaluation(make_targets):
         EvaluationConfig(ks=(3, 5), k=3, bootstrap=100),
         protocol="temporal",
         attributes={"gender": {f"u{n}": EVIL if n % 2 else "F" for n in range(9)}},
+        item_attributes={"studio": [EVIL if n % 3 else "small" for n in range(12)]},
         skipped={"ease": "12 items are too many"},
     )
 
 
 @pytest.fixture(scope="module")
-def full(evaluation):
+def full(evaluation, make_explanations):
     return ReportInputs(
         title=f"films {EVIL}",
         generated_at="2026-03-04",
@@ -52,9 +53,13 @@ def full(evaluation):
                 Check(name="users", value=9, threshold=5, passed=True, detail="9 users."),
                 Check(name="index_recall", value=0.4, threshold=0.95, passed=False, detail=f"Broken {EVIL}"),
                 Check(name="slice cold users", passed=True, detail="Too few."),
+                Check(name="quality gap gender: F", passed=True, threshold=-0.01, detail="Alike."),
+                Check(name=f"exposure gap studio: {EVIL}", passed=False, threshold=-0.2, detail="Hidden."),
             ),
         ),
+        gate=GateConfig(quality_gap=0.3, exposure_gap=None, min_slice_users=7),
         evaluation=evaluation,
+        explanations=make_explanations(EVIL),
         dataset={
             "rows": {"read": 41, "kept": 36, "dropped": {"no_event": 5}},
             "users": 9,
@@ -176,7 +181,7 @@ def test_every_value_is_escaped(text):
 
 def test_the_verdict_comes_first_in_plain_words(text):
     assert "Refused" in text
-    assert text.index("may not be released. 1 of 3 checks failed.") < text.index(
+    assert text.index("may not be released. 2 of 5 checks failed.") < text.index(
         "Quality beside the baselines"
     )
     assert text.index("Broken") < text.index("1 checks passed")
@@ -217,7 +222,7 @@ def test_slates_mark_what_came_true_and_shorten_long_histories(text):
 
 def test_charts_are_xml_in_the_colours_of_the_page(text):
     svgs = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
-    assert len(svgs) == 10
+    assert len(svgs) == 15
     for svg in svgs:
         assert ElementTree.fromstring(svg).get("aria-label")  # noqa: S314 (our own output)
         assert "var(--" in svg
@@ -227,7 +232,7 @@ def test_charts_are_xml_in_the_colours_of_the_page(text):
 def test_nothing_given_is_said_to_be_missing_and_does_not_fail():
     text = render(ReportInputs("empty"))
     assert _Page(text).open == []
-    assert text.count('class="missing"') >= 10
+    assert text.count('class="missing"') >= 12
     assert "The gate has not judged this model." in text
 
 
@@ -235,7 +240,16 @@ def test_nothing_given_is_said_to_be_missing_and_does_not_fail():
     "gone",
     [
         {"verdict", "dataset", "interactions", "ranker", "index", "config"},
-        {"evaluation", "split", "two_tower", "ranker_metrics", "slates", "provenance"},
+        {
+            "evaluation",
+            "split",
+            "two_tower",
+            "ranker_metrics",
+            "slates",
+            "provenance",
+            "gate",
+            "explanations",
+        },
     ],
     ids=["every other", "the others"],
 )

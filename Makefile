@@ -5,7 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export TF_CPP_MIN_LOG_LEVEL ?= 2
-export PYTHONDONTWRITEBYTECODE ?= 1
 
 .PHONY: help setup run test test-slow check lint types imports golden lock clean
 
@@ -19,7 +18,7 @@ $(STAMP): requirements.lock requirements-bootstrap.lock pyproject.toml
 	  { echo "Slate needs Python >= 3.11; $$($(PYTHON) --version) found. Name another one: make PYTHON=python3.12 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
 	@test -x $(BIN)/uv || $(PYTHON) -m pip --python $(BIN)/python install -q --no-deps --require-hashes -r requirements-bootstrap.lock
-	$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip sync -q --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 

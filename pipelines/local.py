@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from pipelines.observe import Observer, observed, step_name
 from pipelines.results import Outcome, RunResult, StepEvent, StepResult
+from pipelines.runs import INTERRUPTED, enter, key_of, leave
 from slate.errors import ConflictError
 
 Listener = Callable[[StepEvent], None]
@@ -54,7 +55,7 @@ def run_pipeline(
         what became of every step. A failed step is no exception here: see ``RunResult.failure``.
 
     Raises:
-        ConflictError: another run works in the same folder.
+        ConflictError: another run works in the same folder, or has just ended this one.
         KeyboardInterrupt: after the running step has been ended.
     """
     workdir = workdir.resolve()
@@ -62,19 +63,26 @@ def run_pipeline(
     folder = workdir / "runs" / run_id
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
+    key = key_of(pipeline.name, arguments, caching=caching)
     with _alone(root):
+        enter(folder, run_id, key)
         _sweep(root)
         observer = Observer(logs=logs, scratch=root / "scratch", emit=listener)
         began = time.monotonic()
-        with (
-            (folder / "kfp.log").open("a", encoding="utf-8") as said,
-            _session(root, caching),
-            contextlib.redirect_stdout(said),
-            observed(observer),
-        ):
-            pipeline(**arguments)
+        try:
+            with (
+                (folder / "kfp.log").open("a", encoding="utf-8") as said,
+                _session(root, caching),
+                contextlib.redirect_stdout(said),
+                observed(observer),
+            ):
+                pipeline(**arguments)
+        except BaseException:
+            leave(folder, run_id, key, INTERRUPTED)
+            raise
         seconds = time.monotonic() - began
         report = _report(observer, folder)
+        leave(folder, run_id, key, "failed" if observer.failure else "succeeded")
     results = []
     for name in step_names(pipeline):
         if name not in observer.results:

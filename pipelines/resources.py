@@ -36,6 +36,7 @@ _SMALL: Final = Needs(cpu=("250m", "1"), memory=("512Mi", "2Gi"), retries=2, cac
 
 NEEDS: Final = MappingProxyType(
     {
+        "open_run": _SMALL,
         "ingest": Needs(cpu=("1", "4"), memory=("2Gi", "8Gi"), retries=3),
         "validate": Needs(cpu=("1", "4"), memory=("2Gi", "8Gi")),
         "drift": Needs(cpu=("1", "4"), memory=("2Gi", "8Gi"), cached=False),
@@ -45,9 +46,11 @@ NEEDS: Final = MappingProxyType(
         "train_ranker": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi"), retries=2, backoff="60s"),
         "evaluate": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi")),
         "gate": _SMALL,
+        "track": _SMALL,
         "push_release": _SMALL,
+        "register_release": _SMALL,
         "start_rollout": _SMALL,
         "record_outcome": _SMALL,
     }
 )
-"""By step. Steps that decide or publish are never cached: their answer depends on the store."""
+"""By step. Steps that decide, record or publish are never cached: their answer depends on what is outside."""

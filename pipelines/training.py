@@ -12,10 +12,13 @@ from components.drift import drift as compare_snapshots
 from components.evaluate import evaluate
 from components.gate import gate as decide
 from components.ingest import ingest
+from components.open_run import open_run
 from components.push_release import push_release
 from components.record_outcome import record_outcome
+from components.register_release import register_release
 from components.split import split as cut
 from components.start_rollout import start_rollout
+from components.track import track
 from components.train_ranker import train_ranker
 from components.train_two_tower import train_two_tower
 from components.validate import validate
@@ -34,6 +37,7 @@ def training(
     recommend: dict[str, Any],
     rollout: dict[str, Any],
     drift: dict[str, Any],
+    tracking: dict[str, Any],
     store: str,
     champion: str,
     data_fingerprint: str,
@@ -48,17 +52,45 @@ def training(
     ``champion`` is the release to beat, empty when there is none: an input, so that a cached evaluation
     is never reused against another champion. ``code_fingerprint`` reaches every cached step, since a
     cache key knows the component but not the library that it calls. An empty ``run_id`` lets the
-    record take the job's own name, for schedules.
+    run take the name that Kubeflow gives it, for schedules.
     """
-    recorded = NEEDS["record_outcome"].apply(record_outcome(store=store, run_id=run_id))
+    job = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    recorded = NEEDS["record_outcome"].apply(
+        record_outcome(store=store, run_id=run_id, job=job, tracking=tracking)
+    )
     with dsl.ExitHandler(recorded, name="outcome"):
-        ingested = NEEDS["ingest"].apply(
-            ingest(
-                dataset_config=dataset,
-                cache=cache,
+        opened = NEEDS["open_run"].apply(
+            open_run(
+                tracking=tracking,
+                run_id=run_id,
+                job=job,
+                dataset=dataset,
+                split=split,
+                retrieval=retrieval,
+                index=index,
+                ranking=ranking,
+                evaluation=evaluation,
+                gate=gate,
+                recommend=recommend,
+                rollout=rollout,
+                drift=drift,
                 data_fingerprint=data_fingerprint,
                 code_fingerprint=code_fingerprint,
+                store=store,
             )
+        )
+        # It waits for the run to be visible, and reads nothing of it: unrecorded is as good.
+        ingested = (
+            NEEDS["ingest"]
+            .apply(
+                ingest(
+                    dataset_config=dataset,
+                    cache=cache,
+                    data_fingerprint=data_fingerprint,
+                    code_fingerprint=code_fingerprint,
+                )
+            )
+            .after(opened)
         )
         validated = NEEDS["validate"].apply(
             validate(
@@ -146,6 +178,21 @@ def training(
                 candidate=evaluated.outputs["candidate"],
             )
         )
+        tracked = NEEDS["track"].apply(
+            track(
+                tracking=tracking,
+                run_id=run_id,
+                job=job,
+                dataset=validated.outputs["validated"],
+                two_tower=tower.outputs["two_tower"],
+                ranker=ranked.outputs["ranker"],
+                evaluation=evaluated.outputs["evaluation"],
+                verdict=decided.outputs["verdict"],
+                validation_report=validated.outputs["report"],
+                drift_report=compared.outputs["report"],
+                evaluation_report=evaluated.outputs["report"],
+            )
+        )
         with dsl.If(decided.outputs["Output"] == "passed", name="passed"):
             pushed = NEEDS["push_release"].apply(
                 push_release(
@@ -155,7 +202,16 @@ def training(
                     verdict=decided.outputs["verdict"],
                 )
             )
+            registered = (
+                NEEDS["register_release"]
+                .apply(
+                    register_release(
+                        tracking=tracking, run_id=run_id, job=job, store=store, release_id=pushed.output
+                    )
+                )
+                .after(tracked)
+            )
             with dsl.If(rollout_requested == True, name="asked"):  # noqa: E712 - builds an expression
                 NEEDS["start_rollout"].apply(
                     start_rollout(store=store, rollout=rollout, release_id=pushed.output)
-                )
+                ).after(registered)

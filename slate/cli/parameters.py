@@ -44,6 +44,18 @@ def new_run_id() -> str:
     return f"{SystemClock().now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
+def tracked(config: SlateConfig, workdir: Path | None) -> SlateConfig:
+    """The configuration with the defaults of its section ``tracking`` filled in.
+
+    Args:
+        workdir: where a tracking database may be made; None on a cluster.
+    """
+    from slate.tracking.settings import resolved
+
+    section = resolved(config.tracking, config.dataset.name, workdir)
+    return config.model_copy(update={"tracking": section})
+
+
 def champion_of(store: str) -> str:
     """The release that ``stable`` names, the empty string when it names none."""
     from slate.release.channels import read_channel
@@ -68,6 +80,7 @@ def arguments(
     """The parameters of the training pipeline, as JSON types."""
     return {
         **{name: config.section(name) for name in SECTIONS},
+        "tracking": config.section("tracking"),
         "store": store,
         "champion": champion,
         "data_fingerprint": data_fingerprint,

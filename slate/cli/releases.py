@@ -20,6 +20,7 @@ from slate.release.resolve import resolve
 from slate.release.rollouts import active_rollouts
 from slate.release.verify import read_manifest, verify_directory, verify_in_store
 from slate.storage import ObjectStore, open_store
+from slate.tracking.pointer import mirror_channels
 
 app = typer.Typer(no_args_is_help=True, help="List, inspect, verify and move releases.")
 
@@ -145,6 +146,7 @@ def promote(
         expected_sequence=before.sequence if before else 0,
     )
     _print_moved(channel, before, moved, as_json)
+    _mirror(opened)
 
 
 @app.command()
@@ -163,6 +165,7 @@ def rollback(
     target = None if to is None else resolve(to, opened).release_id
     moved = roll_back(opened, channel, target, reason=reason or "rolled back by hand", by=getpass.getuser())
     _print_moved(channel, before, moved, as_json)
+    _mirror(opened)
 
 
 @app.command()
@@ -237,6 +240,15 @@ def _refuse_during_rollout(store: ObjectStore, force: bool) -> None:
         raise ConflictError(
             f"rollout {active[0]} is active: moving a channel now would spoil it; "
             f"end it with 'slate rollout abort {active[0]}', or add --force"
+        )
+
+
+def _mirror(store: ObjectStore) -> None:
+    """Let the aliases of the model registry follow; the channel has moved whatever becomes of it."""
+    problem = mirror_channels(store)
+    if problem:
+        Console(stderr=True, soft_wrap=True).print(
+            f"[yellow]warning:[/yellow] {escape(problem)}", highlight=False
         )
 
 

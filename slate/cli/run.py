@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from slate.cli.parameters import (
     arguments,
@@ -15,6 +16,7 @@ from slate.cli.parameters import (
     download_cache,
     new_run_id,
     store_uri,
+    tracked,
 )
 from slate.errors import GateError
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _REFUSED: Final = "refused"
 _BENCHMARK_CHECK: Final = "protocol"
+_TRACKING_STEPS: Final = ("open_run", "track", "register_release")
 
 
 def run(
@@ -48,7 +51,7 @@ def run(
     Exit status: 0 when a release was pushed or nothing changed, 3 when the gate refused, the failing step's
     own otherwise.
     """
-    chosen = chosen_config(config, overrides)
+    chosen = tracked(chosen_config(config, overrides), workdir)
     place = store_uri(store, chosen)
     # Bound to today's stream: kfp's own talk is redirected while the pipeline runs.
     console = Console(file=sys.stderr if as_json else sys.stdout)
@@ -57,25 +60,29 @@ def run(
     from pipelines.fingerprint import code_fingerprint
     from pipelines.local import run_pipeline, step_names
     from pipelines.results import StepError, StepTraceback
+    from pipelines.runs import key_of, unfinished
     from slate.cli.progress import Progress
     from slate.data.ingest import source_fingerprint
     from slate.steps.record_outcome import record_outcome
 
     function = load(pipeline)
     cache = download_cache()
-    run_id = new_run_id()
     parameters = arguments(
         chosen,
         store=place,
         champion=champion_of(place) if chosen.split.protocol == "temporal" else "",
         data_fingerprint=source_fingerprint(chosen.dataset, cache),
         code_fingerprint=code_fingerprint(),
-        run_id=run_id,
+        run_id="",
         checkpoints=str(workdir.resolve() / "checkpoints"),
         cache=str(cache),
         rollout_requested=rollout,
     )
-    console.print(f"run {run_id} of {pipeline} on {chosen.dataset.name}, store {place}", highlight=False)
+    interrupted = unfinished(workdir, key_of(function.name, parameters, caching=not no_cache))
+    run_id = interrupted or new_run_id()
+    parameters["run_id"] = run_id
+    again = "going on with run" if interrupted else "run"
+    console.print(f"{again} {run_id} of {pipeline} on {chosen.dataset.name}, store {place}", highlight=False)
     try:
         with Progress(step_names(function), console) as progress:
             result = run_pipeline(
@@ -87,9 +94,13 @@ def run(
                 listener=progress.event,
             )
     except KeyboardInterrupt:
-        record_outcome(place, run_id, {"state": "CANCELLED"})
+        record_outcome(place, run_id, "", {"state": "CANCELLED"}, parameters["tracking"])
         Console(stderr=True).print("interrupted; finished steps are kept, and the next run goes on from them")
         raise
+    for problem in unrecorded(result):
+        Console(stderr=True, soft_wrap=True).print(
+            f"[yellow]warning:[/yellow] {escape(problem)}", highlight=False
+        )
     if as_json:
         typer.echo(json.dumps(machine_readable(result), ensure_ascii=False))
     if result.failure:
@@ -109,6 +120,12 @@ def run(
             f"gate: refused by {', '.join(failed) or 'the evidence'}; "
             f"the verdict is in {result.artefact('gate', 'verdict')}, the report in {result.report}"
         )
+
+
+def unrecorded(result: "RunResult") -> list[str]:
+    """Why tracking does not hold all of this run, each reason once."""
+    said = [result.step(step).outputs.get("Output") for step in _TRACKING_STEPS]
+    return list(dict.fromkeys(text for text in said if isinstance(text, str) and text))
 
 
 def failed_checks(result: "RunResult") -> list[str]:
@@ -131,6 +148,7 @@ def machine_readable(result: "RunResult") -> dict[str, Any]:
         "failed_checks": failed_checks(result),
         "release_id": result.release_id,
         "rollout_id": result.rollout_id,
+        "unrecorded": unrecorded(result),
         "report": str(result.report) if result.report else None,
         "metrics": dict(result.step("evaluate").metrics),
         "failure": failure

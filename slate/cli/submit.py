@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from slate.cli.parameters import (
     STABLE,
@@ -16,6 +17,7 @@ from slate.cli.parameters import (
     download_cache,
     new_run_id,
     store_uri,
+    tracked,
 )
 from slate.config import SlateConfig
 from slate.errors import ConfigError
@@ -67,7 +69,7 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Upload the pipeline, or a new version of it, and start a run on a cluster."""
-    chosen = chosen_config(config, overrides)
+    chosen = _clustered(chosen_config(config, overrides))
     place = remote_store(store, chosen)
     from pipelines.fingerprint import code_fingerprint
     from pipelines.submit import Cluster
@@ -117,7 +119,7 @@ def schedule(
     as_json: Json = False,
 ) -> None:
     """Run the pipeline on a cluster again and again, on the data of that day, against the live release."""
-    chosen = chosen_config(config, overrides)
+    chosen = _clustered(chosen_config(config, overrides))
     place = remote_store(store, chosen)
     from pipelines.cron import six_fields
     from pipelines.fingerprint import code_fingerprint
@@ -149,6 +151,25 @@ def schedule(
         pipeline_root=pipeline_root,
     )
     _print(made, {"cron": cron}, "schedule", as_json)
+
+
+def _clustered(config: SlateConfig) -> SlateConfig:
+    """The configuration as it travels: no database of this machine can record what runs elsewhere."""
+    from slate.tracking.settings import address, database
+
+    uri = config.tracking.uri
+    if uri and database(uri) is not None:
+        raise ConfigError(
+            f"tracking.uri {uri}: a cluster cannot see this file; "
+            "name a server, or set tracking.enabled=false"
+        )
+    chosen = tracked(config, None)
+    if chosen.tracking.enabled and address(chosen.tracking) is None:
+        Console(stderr=True).print(
+            "no tracking server is named: runs are recorded only where the steps' own environment has "
+            "MLFLOW_TRACKING_URI; set tracking.uri to change that"
+        )
+    return chosen
 
 
 def remote_store(option: str | None, config: SlateConfig) -> str:

@@ -50,6 +50,7 @@ def act(step, outputs, arguments):
 
 # name -> (parameters, which of them are output folders)
 _STEPS = {
+    "open_run": ("tracking, run_id, job, sections, data_fingerprint, code_fingerprint, store", ""),
     "ingest": ("dataset, out, cache=None", "out"),
     "validate": ("dataset_config, dataset, out, report", "out"),
     "drift": ("drift_config, dataset_config, store, champion, dataset, out, report", "out"),
@@ -62,10 +63,23 @@ _STEPS = {
         "candidate, out",
     ),
     "gate": ("gate, evaluation, candidate, verdict", ""),
+    "track": (
+        "tracking, run_id, job, dataset, two_tower, ranker, evaluation, verdict, validation_report, "
+        "drift_report, evaluation_report",
+        "",
+    ),
     "push_release": ("store, candidate, verdict, code_revision", ""),
+    "register_release": ("tracking, run_id, job, store, release_id", ""),
     "start_rollout": ("store, rollout, release_id", ""),
 }
-_RETURNS = {"gate": "passed", "push_release": "r-1", "start_rollout": "rollout-1"}
+_RETURNS = {
+    "open_run": "",
+    "gate": "passed",
+    "track": "",
+    "push_release": "r-1",
+    "register_release": "",
+    "start_rollout": "rollout-1",
+}
 
 
 class Standin:

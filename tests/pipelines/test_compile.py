@@ -12,7 +12,16 @@ from pipelines.training import training
 from slate.errors import ConfigError
 
 IMAGE = "europe-docker.pkg.dev/project/slate/pipeline@sha256:" + "0123456789abcdef" * 4
-UNCACHED = {"drift", "gate", "push-release", "start-rollout", "record-outcome"}
+UNCACHED = {
+    "open-run",
+    "drift",
+    "gate",
+    "track",
+    "push-release",
+    "register-release",
+    "start-rollout",
+    "record-outcome",
+}
 
 
 def tasks(spec: dict[str, Any]) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from tests.pipelines.standin import Standin, alive
 
 SECTIONS = (
     "dataset", "split", "retrieval", "index", "ranking", "evaluation", "gate", "recommend", "rollout",
-    "drift",
+    "drift", "tracking",
 )  # fmt: skip
 STEPS = (
+    "open_run",
     "ingest",
     "validate",
     "drift",
@@ -32,11 +33,15 @@ STEPS = (
     "train_ranker",
     "evaluate",
     "gate",
+    "track",
     "push_release",
+    "register_release",
     "start_rollout",
     "record_outcome",
 )
-BEFORE_EVALUATION = list(STEPS[:7])
+BEFORE_EVALUATION = list(STEPS[1:8])
+DECIDE = ["gate", "track"]
+PUSH = ["push_release", "register_release"]
 
 
 @pytest.fixture
@@ -90,7 +95,7 @@ def test_a_run_hands_over_artefacts_metrics_logs_report_and_release(
 ) -> None:
     events: list[StepEvent] = []
     result = run("one", events=events)
-    assert standin.ran == list(STEPS[:10])
+    assert standin.ran == list(STEPS[:13])
     assert (result.status, result.verdict_status, result.release_id, result.rollout_id) == (
         "succeeded",
         "passed",
@@ -130,8 +135,12 @@ def test_every_section_reaches_its_step_with_the_names_the_library_takes(
         ("start_rollout", "rollout"),
     ):
         assert f"'section': '{section}'" in said[step], step
-    for section in SECTIONS[:-1]:
+    for section in SECTIONS[:-2]:
         assert f"'{section}': {{'" in said["evaluate"], section
+    for section in SECTIONS[:-1]:
+        assert f"'{section}': {{'" in said["open_run"], section
+    for step in ("open_run", "track", "register_release"):
+        assert "'section': 'tracking'" in said[step], step
     assert "'code-1'" in said["push_release"]
     assert "'r-1'" in said["start_rollout"]
 
@@ -140,13 +149,13 @@ def test_a_second_run_reuses_all_that_can_be_reused(run: Callable[..., RunResult
     first = run("one")
     assert standin.ran
     result = run("two")
-    assert standin.ran == ["drift", "gate", "push_release"]
+    assert standin.ran == ["open_run", "drift", *DECIDE, *PUSH]
     assert set(outcomes(result).values()) == {"reused", "done", "skipped"}
     assert result.artefact("split", "splits") == first.artefact("split", "splits")
     assert result.report is not None
     # A new champion is judged anew, on the same models.
     run("three", champion="r-1")
-    assert standin.ran == ["drift", "evaluate", "gate", "push_release"]
+    assert standin.ran == ["open_run", "drift", "evaluate", *DECIDE, *PUSH]
 
 
 def test_what_changed_runs_again_and_no_more(run: Callable[..., RunResult], standin: Standin) -> None:
@@ -161,14 +170,14 @@ def test_what_changed_runs_again_and_no_more(run: Callable[..., RunResult], stan
     ):
         changed[key] = value
         run(key, **changed)
-        assert standin.ran == [*again, "gate", "push_release"], key
+        assert standin.ran == ["open_run", *again, *DECIDE, *PUSH], key
 
 
 def test_without_caching_every_step_runs(run: Callable[..., RunResult], standin: Standin) -> None:
     run("one")
     assert standin.ran
     run("two", caching=False)
-    assert standin.ran == list(STEPS[:10])
+    assert standin.ran == list(STEPS[:13])
 
 
 def test_only_a_passed_gate_pushes_and_only_a_request_starts_a_rollout(
@@ -180,13 +189,13 @@ def test_only_a_passed_gate_pushes_and_only_a_request_starts_a_rollout(
         (
             ("refused", True, []),
             ("unchanged", True, []),
-            ("passed", False, ["push_release"]),
-            ("passed", True, ["push_release", "start_rollout"]),
+            ("passed", False, PUSH),
+            ("passed", True, [*PUSH, "start_rollout"]),
         )
     ):
         standin.behave(gate={"returns": verdict})
         result = run(f"run-{number}", rollout_requested=asked)
-        assert standin.ran == ["drift", "gate", *ran]
+        assert standin.ran == ["open_run", "drift", *DECIDE, *ran]
         assert (result.status, result.verdict_status) == ("succeeded", verdict)
         assert (result.release_id is None) == (verdict != "passed")
 
@@ -196,7 +205,7 @@ def test_a_failed_step_says_why_stops_what_needs_it_and_is_recorded(
 ) -> None:
     standin.behave(validate={"raise": "DataError"})
     result = run("one")
-    assert standin.ran == ["ingest", "validate"], "an error that comes again is not tried again"
+    assert standin.ran == ["open_run", "ingest", "validate"], "an error that comes again is not tried again"
     assert result.failure is not None
     assert (result.failure.step, result.failure.error) == ("validate", "DataError")
     assert result.failure.message == "validate cannot go on\nrow 7: bad; fix it"
@@ -206,12 +215,12 @@ def test_a_failed_step_says_why_stops_what_needs_it_and_is_recorded(
     assert result.report is not None
     assert result.report.read_text() == "<p>validate</p>"
     assert outcomes(result)["validate"] == "failed"
-    assert {outcomes(result)[step] for step in STEPS[2:11]} == {"skipped"}
+    assert {outcomes(result)[step] for step in STEPS[3:14]} == {"skipped"}
     assert recorded(tmp_path, "one")["state"] == "FAILED"
 
     standin.behave()
     assert run("two").status == "succeeded"
-    assert standin.ran == list(STEPS[1:10]), "what was finished before the failure is reused"
+    assert standin.ran == ["open_run", *STEPS[2:13]], "what was finished before the failure is reused"
 
 
 def test_a_passing_trouble_is_tried_again(run: Callable[..., RunResult], standin: Standin) -> None:
@@ -297,11 +306,11 @@ def test_killed_in_the_middle_of_a_step_the_next_run_goes_on_from_the_finished_o
         time.sleep(0.02)
     assert not alive(pid), "the step's process outlived its run"
 
-    assert standin.ran == ["ingest", "validate", "drift", "split", "train_two_tower"]
+    assert standin.ran == list(STEPS[:6])
     standin.behave()
     result = run("two")
     assert result.status == "succeeded"
-    assert standin.ran == ["drift", *STEPS[4:10]]
+    assert standin.ran == ["open_run", "drift", *STEPS[5:13]]
 
 
 def _wait_for(standin: Standin, step: str) -> int:

@@ -16,6 +16,7 @@ IMAGE = "europe-docker.pkg.dev/project/slate/pipeline@sha256:" + "ab" * 32
 SECTIONS = (
     "dataset", "split", "retrieval", "index", "ranking", "evaluation", "gate", "recommend", "rollout",
     "drift",
+    "tracking",
 )  # fmt: skip
 ARGUMENTS: dict[str, Any] = {
     **{name: {"k": 10, "nested": {"a": [1, 2]}} for name in SECTIONS},

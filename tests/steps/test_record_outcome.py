@@ -9,6 +9,7 @@ from slate.errors import ConflictError, DataError
 from slate.steps.record_outcome import record_outcome
 
 CLOCK = ManualClock(datetime(2026, 11, 21, 3, 4, 5, tzinfo=UTC))
+OFF = {"enabled": False}
 FAILED = {
     "state": "FAILED",
     "pipeline_job_resource_name": "namespaces/ml/runs/training-x7k2p",
@@ -23,7 +24,7 @@ def read(store: Path, name: str) -> dict[str, object]:
 
 
 def test_the_record_says_how_the_run_ended(tmp_path: Path) -> None:
-    record_outcome(str(tmp_path), "run-1", FAILED, CLOCK)
+    record_outcome(str(tmp_path), "run-1", "", FAILED, OFF, CLOCK)
     assert read(tmp_path, "run-1") == {
         "schema": 1,
         "run_id": "run-1",
@@ -36,21 +37,21 @@ def test_the_record_says_how_the_run_ended(tmp_path: Path) -> None:
 
 
 def test_a_scheduled_run_takes_the_name_of_its_job(tmp_path: Path) -> None:
-    record_outcome(str(tmp_path), "", FAILED, CLOCK)
-    assert read(tmp_path, "training-x7k2p")["state"] == "FAILED"
+    record_outcome(str(tmp_path), "", "8c1f-uuid", FAILED, OFF, CLOCK)
+    assert read(tmp_path, "8c1f-uuid")["state"] == "FAILED"
 
 
 def test_a_retry_keeps_the_first_record(tmp_path: Path) -> None:
-    record_outcome(str(tmp_path), "run-1", {"state": "SUCCEEDED"}, CLOCK)
+    record_outcome(str(tmp_path), "run-1", "", {"state": "SUCCEEDED"}, OFF, CLOCK)
     later = ManualClock(datetime(2026, 11, 21, 9, 0, tzinfo=UTC))
-    record_outcome(str(tmp_path), "run-1", {"state": "SUCCEEDED"}, later)
+    record_outcome(str(tmp_path), "run-1", "", {"state": "SUCCEEDED"}, OFF, later)
     assert read(tmp_path, "run-1")["at"] == "2026-11-21T03:04:05.000000Z"
 
 
 def test_two_ends_of_one_run_are_refused(tmp_path: Path) -> None:
-    record_outcome(str(tmp_path), "run-1", {"state": "SUCCEEDED"}, CLOCK)
+    record_outcome(str(tmp_path), "run-1", "", {"state": "SUCCEEDED"}, OFF, CLOCK)
     with pytest.raises(ConflictError, match=r"already records SUCCEEDED .* now FAILED"):
-        record_outcome(str(tmp_path), "run-1", FAILED, CLOCK)
+        record_outcome(str(tmp_path), "run-1", "", FAILED, OFF, CLOCK)
 
 
 @pytest.mark.parametrize(
@@ -60,5 +61,5 @@ def test_a_record_without_name_or_state_is_refused(
     tmp_path: Path, run_id: str, status: dict[str, object]
 ) -> None:
     with pytest.raises(DataError, match="lacks a state or a name"):
-        record_outcome(str(tmp_path), run_id, status)
+        record_outcome(str(tmp_path), run_id, "", status, OFF)
     assert not (tmp_path / "runs").exists()

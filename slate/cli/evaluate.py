@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from slate.cli.evaluation_table import evaluation_table
+from slate.cli.fairness_table import fairness_tables
 from slate.cli.parameters import download_cache
 
 
@@ -49,3 +50,5 @@ def evaluate(
     console.print(evaluation_table(evaluation.record))
     for name, reason in evaluation.record.skipped.items():
         console.print(f"{name} was left out: {reason}")
+    for table in fairness_tables(evaluation.record):
+        console.print(table)

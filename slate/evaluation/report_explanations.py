@@ -40,14 +40,7 @@ def explanations(inputs: "ReportInputs") -> dict[str, Any] | None:
     return {
         "facts": _facts(found),
         "repeats": found.repeats,
-        "importance": [
-            forest
-            for title, chosen in (
-                ("each input alone", [i for i in found.importance if len(i.inputs) == 1]),
-                ("inputs together", [i for i in found.importance if len(i.inputs) > 1]),
-            )
-            for forest in _forests(title, chosen, found)
-        ],
+        "importance": _forests(found),
         "curves": drawn[:_OPEN],
         "more": drawn[_OPEN:],
     }
@@ -63,27 +56,36 @@ def _facts(found: Explanations) -> list[tuple[str, str]]:
     return [*facts, ("seconds to find out", f"{found.seconds:.0f}")]
 
 
-def _forests(title: str, chosen: Sequence[Importance], found: Explanations) -> list[Forest]:
-    """The loss of NDCG beside the rise of log loss, in one order."""
-    ordered = sorted(chosen, key=lambda i: -(i.log_loss if i.ndcg is None else i.ndcg).value)
+def _forests(found: Explanations) -> list[Forest]:
+    """The loss of NDCG beside the rise of log loss: inputs alone, then together, each in one order."""
+    ordered = sorted(found.importance, key=lambda i: -(i.log_loss if i.ndcg is None else i.ndcg).value)
     ndcg = [(entry, entry.ndcg) for entry in ordered if entry.ndcg is not None]
-    both = (
-        (f"Loss of NDCG@{found.k}, {title}", ndcg, 1.0),
-        (f"Rise of log loss in thousandths, {title}", [(e, e.log_loss) for e in ordered], _THOUSANDTHS),
-    )
-    return [_forest(name, effects, scale) for name, effects, scale in both if effects]
+    log_loss = [(entry, _scaled(entry.log_loss, _THOUSANDTHS)) for entry in ordered]
+    named = ((f"Loss of NDCG@{found.k}", ndcg), ("Rise of log loss in thousandths", log_loss))
+    return [
+        _forest(f"{title}, {how}", chosen, _span(effects))
+        for how, together in (("each input alone", False), ("inputs together", True))
+        for title, effects in named
+        if (chosen := [(entry, effect) for entry, effect in effects if (len(entry.inputs) > 1) == together])
+    ]
 
 
-def _forest(title: str, effects: Sequence[tuple[Importance, Effect]], scale: float) -> Forest:
-    def scaled(value: float | None) -> float | None:
-        return None if value is None else scale * value
+def _scaled(effect: Effect, factor: float) -> Effect:
+    low, high = (None if end is None else factor * end for end in (effect.low, effect.high))
+    return Effect(value=factor * effect.value, low=low, high=high)
 
-    ends = [scaled(v) for _, effect in effects for v in (effect.low, effect.value, effect.high)]
-    span = span_of([*ends, 0.0], floor=None)
+
+def _span(effects: Sequence[tuple[Importance, Effect]]) -> tuple[float, float]:
+    """One scale for inputs alone and together, so that they can be compared."""
+    ends = [end for _, effect in effects for end in (effect.low, effect.value, effect.high)]
+    return span_of([*ends, 0.0], floor=None)
+
+
+def _forest(title: str, effects: Sequence[tuple[Importance, Effect]], span: tuple[float, float]) -> Forest:
     rows = []
     for entry, effect in effects:
         tone = "accent" if effect.low is not None and effect.low > 0 else "plain"
-        drawn = bar(scale * effect.value, scaled(effect.low), scaled(effect.high), *span, tone, signed=True)
+        drawn = bar(effect.value, effect.low, effect.high, *span, tone, signed=True)
         rows.append(Row(entry.name, entry.group, drawn, emphasis=False))
     return Forest(title, rows, short(span[0]), short(span[1]))
 

@@ -77,7 +77,7 @@ def _users(
                 "targets": f"{group.targets:,}",
                 "cells": [_estimate(group.metrics[name], "{:.4f}") for name in names]
                 + [_gap(group.differences.get(name)) for name in names],
-                "gate": _gate(checks.get(QUALITY_GAP + group.name)),
+                "gate": _gate(checks.get(QUALITY_GAP + group.name), "{:+.4f}"),
             }
             for group in groups
         ],
@@ -124,7 +124,7 @@ def _items(attribute: str, groups: Sequence[ItemGroup], checks: dict[str, Check]
                     _points(group.exposure),
                     _ratio(group.exposure),
                 ],
-                "gate": _gate(checks.get(EXPOSURE_GAP + group.name)),
+                "gate": _gate(checks.get(EXPOSURE_GAP + group.name), "{:+.1%}"),
             }
             for group in groups
         ],
@@ -142,7 +142,7 @@ def _ratios(groups: Sequence[ItemGroup]) -> Forest | None:
     for group, difference, ratio in found:
         low, high = _above(difference.relative_low), _above(difference.relative_high)
         drawn = bar(ratio, low, high, *span, _tone(difference), reference=1.0)
-        rows.append(Row(group.label, f"of {group.catalogue:.0%} of the items", drawn, emphasis=False))
+        rows.append(Row(group.label, f"{group.catalogue:.0%} of the items", drawn, emphasis=False))
     return Forest("Exposure over merit", rows, short(span[0]), short(span[1]))
 
 
@@ -193,10 +193,10 @@ def _relative(value: float | None) -> str:
     return "" if value is None else f"{value:+.1%}"
 
 
-def _gate(check: Check | None) -> Cell:
-    """What the gate made of a group."""
+def _gate(check: Check | None, form: str) -> Cell:
+    """What the gate made of a group, and the difference it tolerates."""
     if check is None:
         return "not judged", ""
     if check.threshold is None:
         return ("too few users" if check.passed else "refused"), ""
-    return ("passed" if check.passed else "refused"), f"limit {check.threshold:+.4f}"
+    return ("passed" if check.passed else "refused"), f"limit {form.format(check.threshold)}"

@@ -5,7 +5,13 @@ import pytest
 from scipy import stats
 
 from slate.errors import DataError
-from slate.evaluation.intervals import detectable_loss, mean_estimates, paired_difference, resampled_means
+from slate.evaluation.intervals import (
+    detectable_loss,
+    group_difference,
+    mean_estimates,
+    paired_difference,
+    resampled_means,
+)
 
 
 def test_limits_agree_with_scipy_bca():
@@ -130,3 +136,40 @@ def test_a_thousand_resamples_of_ten_thousand_users_take_seconds():
     started = time.monotonic()
     resampled_means(values, 1000, seed=1)
     assert time.monotonic() - started < 5
+
+
+def test_limits_of_two_groups_agree_with_scipy_bca():
+    rng = np.random.default_rng(8)
+    group, rest = rng.exponential(0.8, size=40), rng.exponential(size=160)
+    mine = group_difference(group, rest, resamples=20_000, seed=3)
+    theirs = stats.bootstrap(
+        (group, rest),
+        lambda a, b, axis=-1: a.mean(axis) - b.mean(axis),
+        n_resamples=20_000,
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    spread = theirs.high - theirs.low
+    assert mine.low == pytest.approx(theirs.low, abs=0.04 * spread)
+    assert mine.high == pytest.approx(theirs.high, abs=0.04 * spread)
+    assert mine.low < mine.lower < mine.value < mine.upper < mine.high
+    assert (mine.users, mine.others) == (40, 160)
+
+
+def test_gaps_between_groups_cover_the_truth_as_often_as_they_say():
+    rng = np.random.default_rng(12)
+    runs, inside, below = 300, 0, 0
+    for run in range(runs):
+        # A quarter of 60 users finds something, and a half of 60 others: groups of one size.
+        group, rest = (np.where(rng.random(60) < rate, rng.random(60), 0.0) for rate in (0.25, 0.5))
+        found = group_difference(group, rest, resamples=400, seed=run)
+        inside += found.low <= -0.125 <= found.high
+        below += found.upper < -0.125
+    assert 0.91 <= inside / runs <= 0.985
+    assert below / runs <= 0.09
+
+
+def test_a_group_of_one_has_a_gap_without_an_interval():
+    found = group_difference(np.array([0.5]), np.array([0.0, 0.0]))
+    assert (found.value, found.low, found.upper, found.relative) == (0.5, None, None, None)
+    with pytest.raises(DataError, match="group: no users"):
+        group_difference(np.array([]), np.array([0.5]))

@@ -138,6 +138,7 @@ def dependence(
         if marks and max(x) > _WIDE * max(min(x), 1.0):
             seen = {name: place for name, place in marks.items() if min(x) <= place <= max(x)}
             axes.set_xscale("symlog", linthresh=1.0)
+            axes.set_xlim(min(x), max(x))
             axes.xaxis.set_major_locator(FixedLocator(list(seen.values())))
             axes.xaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_major_formatter(FuncFormatter(lambda _, at: list(seen)[at or 0]))

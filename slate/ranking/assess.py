@@ -82,6 +82,10 @@ class Assessor:
         uncorrected = probabilities * ratio[..., np.newaxis]
         return Lists(present, labels, interacted, probabilities, uncorrected.astype(np.float32), scores)
 
+    def interacted(self, queries: Int64) -> npt.NDArray[np.bool_]:
+        """Which candidates of each request were interacted with, bool [queries, candidates]."""
+        return self._labels(queries, self._pools.rows[queries])[0]
+
     def values(self, queries: Int64) -> Float32:
         """The value predicted for each positive of these requests."""
         positives = positives_of(self._occasions, queries)

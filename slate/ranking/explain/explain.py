@@ -47,16 +47,16 @@ def explain(
     chosen = _drawn(report, occasions.users, config.explanations, config.seed)
     query = {name: array[chosen] for name, array in encoded.items()}
     asked = asked_of(model, items, query, pools.rows[chosen], pools.scores[chosen])
-    lists = assessor.lists(chosen)
+    interacted = assessor.interacted(chosen)
     users = [occasions.users[place] for place in chosen]
     asker = Asker(model, served, items, asked)
-    judge = Judge(users, lists.interacted, asked.present, K)
+    judge = Judge(users, interacted, asked.present, K)
     losses = judge.losses(asker.answer(asked))
     return Explanations(
         model=config.model,
         requests=len(chosen),
         users=len(set(users)),
-        with_positive=int(lists.interacted.any(axis=1).sum()),
+        with_positive=int(interacted.any(axis=1).sum()),
         k=K,
         repeats=REPEATS,
         ndcg=_mean(user_means(users, 1.0 - losses[:, 0])),

@@ -68,7 +68,11 @@ def write_dataset(
     pq.write_table(pa.Table.from_pylist(rows, schema), folder / "interactions.parquet")
     item_rows = [{"title": None, **item} for item in items]
     fields = [("item_id", pa.string()), ("title", pa.string())]
-    fields += [(name, pa.string()) for name in items[0] if name not in ("item_id", "title")]
+    fields += [
+        (name, pa.float64() if isinstance(value, float) else pa.string())
+        for name, value in items[0].items()
+        if name not in ("item_id", "title")
+    ]
     pq.write_table(pa.Table.from_pylist(item_rows, pa.schema(fields)), folder / "items.parquet")
     names = [(name, pa.string()) for name in users[0]]
     pq.write_table(pa.Table.from_pylist(list(users), pa.schema(names)), folder / "users.parquet")
@@ -126,7 +130,11 @@ def make_world(
         "events": dict(events),
     }
     if len(items[0]) > 1:
-        features = {n: "categorical" for n in items[0] if n not in ("item_id", "title")}
+        features = {
+            name: "numeric" if isinstance(value, float) else "categorical"
+            for name, value in items[0].items()
+            if name not in ("item_id", "title")
+        }
         config["items"] = {"path": "unused.csv", "features": features}
     if len(users[0]) > 1:
         features = {n: "categorical" for n in users[0] if n != "user_id"}
@@ -174,7 +182,7 @@ def taste_data(
 TASTE_EVENTS = {"view": {"weight": 0.5}, "like": {"weight": 1.0}, "report": {"weight": -5.0}}
 
 
-@pytest.fixture(name="make_world")
+@pytest.fixture(name="make_world", scope="session")
 def world_maker() -> Callable[..., World]:
     """:func:`make_world`, for tests that bring their own interactions."""
     return make_world

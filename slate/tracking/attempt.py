@@ -80,7 +80,9 @@ def client(uri: str, timeout_seconds: float) -> Any:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of the error at the bottom of a chain, which is the one that says what happened."""
+    """One line: our own message, else that at the bottom of the chain, which says what happened."""
+    if isinstance(error, SlateError):
+        return shown(str(error))
     seen: list[BaseException] = []
     at: BaseException | None = error
     while at is not None and at not in seen:

@@ -59,7 +59,7 @@ def begin(client: Any, config: TrackingConfig, start: Beginning) -> str:
     """
     found = find(client, config, start.run_id)
     if found is None:
-        tracked = _create(client, config, start.run_id)
+        tracked = create(client, config, start.run_id)
     else:
         tracked = found.info.run_id
         client.update_run(tracked, status="RUNNING")
@@ -92,7 +92,7 @@ def describe(client: Any, config: TrackingConfig, run_id: str, evidence: Evidenc
         MLflow's id of the run.
     """
     run = find(client, config, run_id)
-    tracked: str = _create(client, config, run_id) if run is None else run.info.run_id
+    tracked: str = create(client, config, run_id) if run is None else run.info.run_id
     started = client.get_run(tracked).info.start_time
     _metrics(client, tracked, [*_curves(evidence, started), *_measured(evidence, started)])
     _dataset(client, tracked, evidence.dataset)
@@ -112,7 +112,7 @@ def describe(client: Any, config: TrackingConfig, run_id: str, evidence: Evidenc
 def end(client: Any, config: TrackingConfig, run_id: str, status: str, error: str = "") -> None:
     """Close the run as FINISHED, FAILED or KILLED; one that was never begun is made for it."""
     run = find(client, config, run_id)
-    tracked = _create(client, config, run_id) if run is None else run.info.run_id
+    tracked = create(client, config, run_id) if run is None else run.info.run_id
     if error:
         _tag(client, tracked, {ERROR: error})
     client.set_terminated(tracked, status=status)
@@ -132,7 +132,8 @@ def find(client: Any, config: TrackingConfig, run_id: str) -> Any | None:
     return runs[0] if runs else None
 
 
-def _create(client: Any, config: TrackingConfig, run_id: str) -> str:
+def create(client: Any, config: TrackingConfig, run_id: str) -> str:
+    """Make the MLflow run of one of our runs, and the experiment where there is none; MLflow's id of it."""
     experiment = client.get_experiment_by_name(config.experiment)
     if experiment is None:
         number = client.create_experiment(config.experiment, artefact_location(address(config) or ""))

@@ -2,11 +2,12 @@
 
 from typing import Any, Final
 
+from slate.columns import MANIFEST_FILE
 from slate.config import TrackingConfig
 from slate.release.channels import CHANNELS, read_channel
-from slate.release.layout import manifest_key
+from slate.release.layout import manifest_key, release_prefix
 from slate.storage import ObjectStore
-from slate.tracking.record import RELEASE, RUN_ID, STORE, find
+from slate.tracking.record import RELEASE, RUN_ID, STORE, create, find
 
 _FOLDER: Final = "release"
 
@@ -14,8 +15,8 @@ _FOLDER: Final = "release"
 def register(client: Any, config: TrackingConfig, store: ObjectStore, release_id: str, run_id: str) -> str:
     """The version of a release, made where there is none; its number.
 
-    Where the run is known, its artefacts hold the release's manifest, and the version points there:
-    a tracking server accepts no source that it cannot reach.
+    The version points at the release's manifest among the artefacts of its run, as a server accepts no
+    source that it cannot reach; a release that no run of this server made gets a run that holds only that.
     """
     known = _version(client, config, release_id)
     if known is not None:
@@ -24,19 +25,20 @@ def register(client: Any, config: TrackingConfig, store: ObjectStore, release_id
         client.create_registered_model(
             config.model, description="Releases of Slate; aliases follow channels."
         )
-    run = find(client, config, run_id) if run_id else None
-    source = store.describe(f"releases/{release_id}")
-    if run is not None:
-        client.set_tag(run.info.run_id, RELEASE, release_id)
-        manifest = store.read(manifest_key(release_id)).decode()
-        client.log_text(run.info.run_id, manifest, f"{_FOLDER}/manifest.json")
-        source = f"{run.info.artifact_uri.rstrip('/')}/{_FOLDER}"
+    name = run_id or release_id
+    run = find(client, config, name)
+    if run is None:
+        run = client.get_run(create(client, config, name))
+        client.set_terminated(run.info.run_id)
+    client.set_tag(run.info.run_id, RELEASE, release_id)
+    manifest = store.read(manifest_key(release_id)).decode()
+    client.log_text(run.info.run_id, manifest, f"{_FOLDER}/{MANIFEST_FILE}")
     made = client.create_model_version(
         config.model,
-        source,
-        run_id=run.info.run_id if run is not None else None,
-        tags={RELEASE: release_id, STORE: store.uri, RUN_ID: run_id},
-        description=store.describe(f"releases/{release_id}"),
+        f"{run.info.artifact_uri.rstrip('/')}/{_FOLDER}",
+        run_id=run.info.run_id,
+        tags={RELEASE: release_id, STORE: store.uri, RUN_ID: name},
+        description=store.describe(release_prefix(release_id)),
     )
     return str(made.version)
 

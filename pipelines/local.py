@@ -143,6 +143,18 @@ def _alone(root: Path) -> Iterator[None]:
         yield
 
 
+def busy(workdir: Path) -> bool:
+    """Whether a process is running a pipeline in this work folder now."""
+    try:
+        with (workdir / _FOLDER / "lock").open("r", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
 def _sweep(root: Path) -> None:
     """Remove what no cache entry names: the leavings of killed steps, and outputs nobody can reuse."""
     shutil.rmtree(root / "scratch", ignore_errors=True)

@@ -72,7 +72,7 @@ class Shown:
 
     def exposure_of(self, members: Mask) -> Floats:
         """The share of each list's exposure that some items, bool [items], have: float64 [targets]."""
-        held: Floats = self.weights * (members[self.top] & self.filled)
+        held: Floats = self.weights * members[self.top]
         return np.asarray(held.sum(axis=1), np.float64)
 
 

@@ -23,13 +23,13 @@ def _fixed(targets, k):
 def evaluation(make_targets):
     # Odd users want item 0, which they get, even ones item 2, which they do not.
     return measure(
-        make_targets([(f"u{n}", 0 if n % 2 else 2, []) for n in range(8)]),
+        make_targets([(f"u{n}", 0 if n % 2 else 2, []) for n in range(24)]),
         {"funnel": _fixed},
         IdMap.of([f"i{n}" for n in range(4)]),
         np.array([5, 3, 2, 0]),
         EvaluationConfig(ks=(2,), k=2, bootstrap=100),
         protocol="temporal",
-        attributes={"side": {f"u{n}": "odd" if n % 2 else "even" for n in range(8)}},
+        attributes={"side": {f"u{n}": "odd" if n % 2 else "even" for n in range(24)}},
         item_attributes={"studio": ["big", "big", "small", "none"]},
     )
 
@@ -64,6 +64,8 @@ def test_exposure_is_shown_against_what_was_wanted_and_the_catalogue(evaluation)
         "none": ["25.0%", "0.0%", "0.0%", "+0.0%", "–"],
         "small": ["25.0%", "50.0%", "0.0%", "-50.0%", "0.00"],
     }
+    found = evaluation.record.fairness.items[0].exposure
+    assert part["rows"][0]["cells"][-1][1] == f"{1 + found.relative_low:.2f} – {1 + found.relative_high:.2f}"
     assert [row.name for row in part["forest"].rows] == ["big", "small"]
     dashed = part["forest"].rows[0].bar.zero
     assert part["forest"].rows[1].bar.dot < dashed < part["forest"].rows[0].bar.dot

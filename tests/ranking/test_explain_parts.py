@@ -148,7 +148,7 @@ def test_only_what_the_scorer_reads_is_of_importance() -> None:
     known = Known(_price)
     before = judge.losses(known.answer(asked))
     assert before[:, 0].tolist() == [0.0] * 40
-    found = {(i.group, i.name): i for i in importances(known, asked, judge, before, 3, seed=1)}  # type: ignore[arg-type]
+    found = {(i.group, i.name): i for i in importances(known, asked, judge, before, 3, seed=1)}
     for key, entry in found.items():
         if "price" in entry.inputs:
             assert entry.ndcg.low > 0, key
@@ -163,7 +163,7 @@ def test_the_loss_is_averaged_within_a_user_first() -> None:
     assert found is not None
     assert found.value == 0.5
     assert found.low < 0.5 < found.high
-    assert effect(np.array([0.3]), seed=1).low is None  # type: ignore[union-attr]
+    assert effect(np.array([0.3]), seed=1).low is None
     assert effect(np.array([]), seed=1) is None
 
 
@@ -184,7 +184,7 @@ def test_curves_of_a_known_scorer_are_its_formula() -> None:
     found = {
         c.name: c
         for c in curves(
-            Known(lambda a: _price(a) * 2 + a.popularity * 0.5),  # type: ignore[arg-type]
+            Known(lambda a: _price(a) * 2 + a.popularity * 0.5),
             asked,
             asked,
             _space(),
@@ -213,20 +213,16 @@ def test_curves_of_a_known_scorer_are_its_formula() -> None:
 def test_a_held_retrieval_score_has_the_rank_that_it_would_have() -> None:
     asked = replace(_asked(1, 5), present=np.ones((1, 5), np.bool_))
     asked = replace(asked, scores=np.array([[5, 4, 3, 2, 1]], np.float32))
-    found = {
-        c.name: c
-        for c in curves(
-            Known(lambda a: a.ranks),  # type: ignore[arg-type]
-            asked,
-            asked.candidates(np.array([[4]])),
-            FeatureSpace((), (), (), ("view",)),
-            counts=np.ones(31, np.int64),
-            popularity=np.ones(31, np.float32),
-        )
-    }
-    score = found["score"]
-    # The last candidate, moved up; itself it does not count.
-    assert dict(zip(score.values, score.score.mean, strict=True)) == {1: 4, 2: 3, 3: 2, 4: 1, 5: 0}
+
+    def ranks(place: int) -> dict[Any, float]:
+        given = (FeatureSpace((), (), (), ("view",)), np.ones(31, np.int64), np.ones(31, np.float32))
+        found = curves(Known(lambda a: a.ranks), asked, asked.candidates(np.array([[place]])), *given)
+        score = next(curve for curve in found if curve.name == "score")
+        return dict(zip(score.values, score.score.mean, strict=True))
+
+    # The last one rises, the first one falls; a candidate is never behind itself.
+    assert ranks(4) == {1: 4, 2: 3, 3: 2, 4: 1, 5: 0}
+    assert ranks(0) == {1: 3, 2: 2, 3: 1, 4: 0, 5: 0}
 
 
 def test_a_history_is_cut_to_its_last_entries_and_moved_in_time_as_a_whole() -> None:
@@ -238,7 +234,7 @@ def test_a_history_is_cut_to_its_last_entries_and_moved_in_time_as_a_whole() -> 
 
     def of(formula: Any) -> dict[str, Any]:
         given = (_space(), np.ones(31, np.int64), np.ones(31, np.float32))
-        return {c.name: c for c in curves(Known(formula), asked, asked, *given)}  # type: ignore[arg-type]
+        return {c.name: c for c in curves(Known(formula), asked, asked, *given)}
 
     held = of(lambda a: (a.query["history_items"] > 0).sum(axis=1, keepdims=True))["length"]
     weights = asked.present.sum(axis=1)

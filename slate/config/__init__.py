@@ -19,14 +19,14 @@ from slate.config.dataset import (
     Table,
 )
 from slate.config.drift import DriftConfig
-from slate.config.load import default_config_path, load_config, parse_config
+from slate.config.load import default_config_path, load_config, parse_config, read_config
 from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
 from slate.config.operations import RecommendConfig, RolloutConfig, StoreConfig
 from slate.config.quality import EvaluationConfig, GateConfig
 from slate.config.root import SlateConfig
 from slate.config.section import Section, describe, parse_section
 from slate.config.tracking import TrackingConfig
-from slate.config.tuning import TuningConfig
+from slate.config.tuning import Parameter, TuningConfig
 
 __all__ = [
     "CheckSeverity",
@@ -42,6 +42,7 @@ __all__ = [
     "IndexConfig",
     "InteractionsTable",
     "Limits",
+    "Parameter",
     "Range",
     "RankingConfig",
     "RecommendConfig",
@@ -59,4 +60,5 @@ __all__ = [
     "load_config",
     "parse_config",
     "parse_section",
+    "read_config",
 ]

@@ -26,6 +26,15 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> SlateConfig:
     Raises:
         ConfigError: the file is missing or not YAML, a key is unknown, or a value is impossible.
     """
+    return parse_config(read_config(path, overrides), str(path))
+
+
+def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """What a YAML file and ``section.key=value`` overrides say, data paths absolute, nothing validated.
+
+    Raises:
+        ConfigError: the file is missing or not YAML.
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -43,7 +52,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> SlateConfig:
     if isinstance(dataset, dict) and dataset.get("source") is None:
         for name in ("interactions", "items", "users"):
             _absolute(dataset.get(name), path.parent.resolve())
-    return parse_config(raw, str(path), overrides)
+    return _overridden(raw, overrides)
 
 
 def parse_config(raw: Mapping[str, Any], where: str = "config", overrides: Sequence[str] = ()) -> SlateConfig:
@@ -52,11 +61,8 @@ def parse_config(raw: Mapping[str, Any], where: str = "config", overrides: Seque
     Raises:
         ConfigError: naming every offending key, its value and the problem.
     """
-    changed = copy.deepcopy(dict(raw))
-    for override in overrides:
-        _override(changed, override)
     try:
-        return SlateConfig.model_validate(changed)
+        return SlateConfig.model_validate(_overridden(raw, overrides))
     except ValidationError as error:
         raise ConfigError(f"{where}: {describe(error)}") from error
 
@@ -70,6 +76,13 @@ def _absolute(table: dict[str, Any] | None, base: Path) -> None:
 
     path = table["path"]
     table["path"] = one(path) if isinstance(path, str) else [one(str(p)) for p in path]
+
+
+def _overridden(raw: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    changed = copy.deepcopy(dict(raw))
+    for override in overrides:
+        _override(changed, override)
+    return changed
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -116,8 +116,10 @@ class Trainer:
                 f"{FEWEST_TO_FIT} and {FEWEST_TO_STOP}): the order is retrieval's, with constant event rates"
             )
 
-    def run(self) -> Trained:
+    def run(self, on_epoch: Callable[[Epoch], None] | None = None) -> Trained:
         """Train until the stopping loss has not improved for ``patience`` epochs.
+
+        ``on_epoch`` is told of every epoch as it ends; what it raises ends the training.
 
         Raises:
             ModelError: the loss became NaN or infinite.
@@ -146,7 +148,9 @@ class Trainer:
                 )
             if valid < lowest:
                 lowest, best, best_epoch = valid, self.model.get_weights(), number
-            elif number - best_epoch >= self._config.patience:
+            if on_epoch is not None:
+                on_epoch(epochs[-1])
+            if number - best_epoch >= self._config.patience:
                 break
         self.model.set_weights(best)
         if best_epoch == 0:

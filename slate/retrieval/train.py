@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from slate.data.catalogue import Catalogue
 from slate.data.features import EncodedArray, FeatureSpace
 from slate.errors import ModelError
 from slate.retrieval.batches import Examples, Shape
+from slate.retrieval.training_data import TrainingData
 from slate.retrieval.two_tower import MEAN_LOSS, TwoTower
 from slate.retrieval.validation import RankedTargets
 
@@ -119,8 +120,32 @@ class Trainer:
         self._build()
         self._checkpoints = checkpoints
 
-    def run(self) -> Trained:
-        """Train to the end, from the last checkpoint if there is one, and print a line an epoch."""
+    @classmethod
+    def of(
+        cls,
+        config: RetrievalConfig,
+        events: Sequence[str],
+        data: TrainingData,
+        checkpoints: Path | None = None,
+    ) -> "Trainer":
+        """The trainer of a splits folder, with ``events`` as targets and a folder for all checkpoints."""
+        valid = data.targets("valid", events, config.validation_targets, config.seed)
+        folder = None
+        if checkpoints is not None:
+            folder = checkpoints / checkpoint_key(config, data.split.fingerprint)
+        examples = Examples.of(data.split.train_log(), data.features, events, data.split.user_features)
+        return cls(config, data.features, data.split.catalogue, examples, valid, folder)
+
+    @property
+    def valid_targets(self) -> int:
+        """How many targets validation looks at."""
+        return len(self._valid)
+
+    def run(self, on_epoch: Callable[[Epoch], None] | None = None) -> Trained:
+        """Train to the end, from the last checkpoint if there is one, and print a line an epoch.
+
+        ``on_epoch`` is told of every epoch as it ends; what it raises ends the training.
+        """
         records = self._restore()
         resumed_after = len(records)
         if resumed_after:
@@ -139,6 +164,8 @@ class Trainer:
                 f"NDCG@10 {record.valid_ndcg_10:.4f} {record.seconds:.1f} s{mark}",
                 flush=True,
             )
+            if on_epoch is not None:
+                on_epoch(record)
         for kept, variable in zip(self._best, self.model.trainable_variables, strict=True):
             variable.assign(kept)
         return Trained(self.model, tuple(records), self._best_epoch(records), resumed_after)
@@ -146,6 +173,11 @@ class Trainer:
     def embed_valid(self, table: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The validation queries' vectors, float32 [n, dim]."""
         return embed_chunks(self._embed, self._inputs, table, self._config.dim)
+
+    def user_ndcg_10(self) -> npt.NDArray[np.float64]:
+        """Validation NDCG@10 of each user, float64 [users], with the model as it is now."""
+        table = self.model.candidate_embeddings()
+        return self._valid.user_means(self._valid.gains(self._valid.ranks(self.embed_valid(table), table)))
 
     def discard_checkpoints(self) -> None:
         """Remove this training's checkpoints, once its results are safe."""

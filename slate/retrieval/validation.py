@@ -99,12 +99,17 @@ class RankedTargets:
 
     def ndcg(self, ranks: Int64, k: int = K) -> float:
         """The mean over users of their mean NDCG@k; with one target it is 1 / log2(1 + rank)."""
-        gains = np.where(ranks <= k, 1.0 / np.log2(1.0 + ranks), 0.0)
-        return self.mean_over_users(gains)
+        return self.mean_over_users(self.gains(ranks, k))
+
+    def gains(self, ranks: Int64, k: int = K) -> npt.NDArray[np.float64]:
+        """NDCG@k of each target, float64 [n]."""
+        return np.where(ranks <= k, 1.0 / np.log2(1.0 + ranks), 0.0)
 
     def mean_over_users(self, values: npt.NDArray[np.float64]) -> float:
         """The mean over users of each user's mean."""
-        if not len(self):
-            return 0.0
+        return float(np.mean(self.user_means(values))) if len(self) else 0.0
+
+    def user_means(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Each user's mean, float64 [users], in the order of the log's users."""
         _, codes = np.unique(self.users, return_inverse=True)
-        return float(np.mean(np.bincount(codes, values) / np.bincount(codes)))
+        return np.bincount(codes, values) / np.bincount(codes)

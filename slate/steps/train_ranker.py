@@ -2,10 +2,10 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from slate.errors import DataError, ModelError
 from slate.retrieval.index import open_index
 from slate.retrieval.query import HISTORY_ITEMS, QueryEncoder, encode_queries
 
+if TYPE_CHECKING:
+    from slate.ranking.train import Epoch
+
 MODEL: Final = "model"
 _PARITY_ROWS: Final = 256
 
@@ -30,8 +33,11 @@ def train_ranker(
     two_tower: Path,
     index: Path,
     out: Path,
+    on_epoch: "Callable[[Epoch], None] | None" = None,
 ) -> dict[str, float]:
     """Write the **ranker** folder; see ``docs/artefacts.md``. Returns its headline metrics.
+
+    ``on_epoch`` is told of every epoch as it ends.
 
     Raises:
         ConfigError: a configuration section is impossible.
@@ -66,7 +72,7 @@ def train_ranker(
     items = Items(catalogue.encode(features), catalogue.train_counts, embeddings)
     train_events, train_values = _known_from_training(split, features)
     trainer = Trainer(config, features, items, occasions, encoded, sampler, parts, train_events, train_values)
-    trained = trainer.run()
+    trained = trainer.run(on_epoch)
     described = [events[name] for name in features.events]
     served = ServedRanker(trained.model, config, described, encoded)
     out.mkdir(parents=True, exist_ok=True)

@@ -35,21 +35,15 @@ def train_two_tower(
         DataError: ``splits`` lacks a file.
         ModelError: nothing to learn from, the training diverged, or a checkpoint does not fit.
     """
-    from slate.retrieval.batches import Examples
     from slate.retrieval.export import export
-    from slate.retrieval.train import Trainer, checkpoint_key
+    from slate.retrieval.train import Trainer
 
     started = time.monotonic()
     config = parse_section(RetrievalConfig, retrieval)
     events = parse_section(DatasetConfig, dataset_config).target_events
     out = Path(out)
     data = TrainingData.open(splits)
-    valid = data.targets("valid", events, config.validation_targets, config.seed)
-    folder = None
-    if checkpoints is not None:
-        folder = Path(checkpoints) / checkpoint_key(config, data.split.fingerprint)
-    examples = Examples.of(data.split.train_log(), data.features, events, data.split.user_features)
-    trainer = Trainer(config, data.features, data.split.catalogue, examples, valid, folder)
+    trainer = Trainer.of(config, events, data, Path(checkpoints) if checkpoints is not None else None)
     trained = trainer.run()
     out.mkdir(parents=True, exist_ok=True)
     sample = data.parity_queries(events, _PARITY_ROWS, config.seed)
@@ -63,7 +57,7 @@ def train_two_tower(
         "parameters": int(sum(np.prod(v.shape) for v in trained.model.trainable_variables)),
         "loss": "full" if trained.model.full_softmax else "sampled",
         "seed": config.seed,
-        "valid_targets": len(valid),
+        "valid_targets": trainer.valid_targets,
         "split_fingerprint": data.split.fingerprint,
         "seconds": seconds,
     }

@@ -30,8 +30,11 @@ RunArgument = Annotated[
 _SEARCHED: Final = 200
 #: What `list` shows of the metrics: those with these names, whatever their cut-off.
 _HEADLINE: Final = ("test/ndcg_at_", "test/recall_at_", "test/coverage")
+#: Enough of a release id to name it: its instant to the second.
+_RELEASE_SHOWN: Final = 15
+_OWN: Final = ("test/", "two_tower/", "ranker/")
 _LOWER_IS_BETTER: Final = ("loss", "seconds", "concentration", "popularity")
-_NEITHER: Final = ("parameters", "best_epoch", "learning_rate")
+_NEITHER: Final = ("parameters", "best_epoch", "learning_rate", "novelty")
 _INTERRUPTED: Final = "interrupted"
 
 
@@ -53,25 +56,20 @@ def list_(
         console.print("no runs are recorded yet; 'slate run' makes the first")
         return
     shown = _headline(runs)
+    several = len({run.dataset for run in runs}) > 1
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("run", no_wrap=True)
-    for header in ("started", "data set", "state", "verdict"):
-        table.add_column(header)
+    table.add_column("outcome")
     for name in shown:
         table.add_column(_short(name), justify="right")
     table.add_column("time", justify="right")
-    table.add_column("release", overflow="fold")
+    table.add_column("release", no_wrap=True)
+    if several:
+        table.add_column("data set")
     for run in runs:
-        table.add_row(
-            escape(run.run_id),
-            f"{run.started:%Y-%m-%d %H:%M}",
-            escape(run.dataset),
-            _state(run.state),
-            escape(run.verdict),
-            *(_number(run.metrics.get(name)) for name in shown),
-            _duration(run.seconds),
-            escape(run.release_id),
-        )
+        cells = [escape(run.run_id), _outcome(run), *(_number(run.metrics.get(name)) for name in shown)]
+        cells += [_duration(run.seconds), escape(run.release_id[:_RELEASE_SHOWN])]
+        table.add_row(*cells, *([escape(run.dataset)] if several else []))
     console.print(table)
 
 
@@ -117,12 +115,15 @@ def show(
 @app.command()
 def compare(
     runs: Annotated[list[str], typer.Argument(help="Two or more runs; the first is the reference.")],
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also the baselines' metrics, and what is the same.")
+    ] = False,
     config: Config = None,
     uri: Uri = None,
     workdir: Workdir = Path(".slate"),
     as_json: Json = False,
 ) -> None:
-    """What differs in configuration, and the metrics side by side."""
+    """What differs in configuration, and in the metrics of the run's own models."""
     from slate.tracking.read import chosen_run
 
     known = _runs(config, uri, workdir, _SEARCHED)
@@ -150,10 +151,16 @@ def compare(
     table.add_column("metric", overflow="fold")
     for header in headers:
         table.add_column(header, justify="right")
-    for name, figures in metrics.items():
-        table.add_row(escape(name), *_cells(name, figures))
+    shown = [n for n, f in metrics.items() if everything or (n.startswith(_OWN) and len(set(f)) > 1)]
+    for name in shown:
+        table.add_row(escape(name), *_cells(name, metrics[name]))
     console.print()
-    console.print(table)
+    if shown:
+        console.print(table)
+    if len(shown) < len(metrics):
+        console.print(
+            f"[dim]{len(metrics) - len(shown)} more are the same or baselines'; --all shows them[/dim]"
+        )
 
 
 def _runs(config: Path | None, uri: str | None, workdir: Path, limit: int) -> "list[RecordedRun]":
@@ -235,9 +242,11 @@ def _duration(seconds: float | None) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def _state(state: str) -> str:
-    colour = {"finished": "green", "failed": "red", "running": "cyan"}.get(state, "yellow")
-    return f"[{colour}]{state}[/{colour}]"
+def _outcome(run: "RecordedRun") -> str:
+    """The verdict of a run that reached one, else how far it is."""
+    outcome = run.verdict if run.state == "finished" and run.verdict else run.state
+    colours = {"passed": "green", "failed": "red", "refused": "red", "running": "cyan", "unchanged": "blue"}
+    return f"[{colours.get(outcome, 'yellow')}]{escape(outcome)}[/]"
 
 
 def _print_json(value: object) -> None:

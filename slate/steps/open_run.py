@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from slate.config import TrackingConfig, parse_section
+from slate.config import SlateConfig, TrackingConfig, parse_section
 from slate.tracking.attempt import attempt
 from slate.tracking.record import Beginning, begin
 
@@ -27,7 +27,10 @@ def open_run(
         why it could not be recorded; empty where it was.
     """
     config = parse_section(TrackingConfig, tracking)
-    start = Beginning(run_id or job, sections, data_fingerprint, code_fingerprint, store)
+    # Kubeflow hands whole numbers over as floats, and objects in any order.
+    whole = parse_section(SlateConfig, sections)
+    settled = {name: whole.section(name) for name in SlateConfig.model_fields if name in sections}
+    start = Beginning(run_id or job, settled, data_fingerprint, code_fingerprint, store)
     problem = attempt(config, lambda client: begin(client, config, start))
     print(problem or f"run {start.run_id}", flush=True)
     return problem

@@ -168,7 +168,7 @@ def flat(sections: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]
     """
     for section, settings in sections.items():
         for key, value in settings.items():
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
             yield f"{section}.{key}", text[:_VALUE_LENGTH]
 
 

@@ -2,6 +2,9 @@
 
 import json
 import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everybody walks along the shelves, so the next item follows from the last and not from popularity."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     rng = random.Random(3)
     rows = []
     for user in range(USERS):
@@ -54,13 +58,50 @@ def slate_run(*arguments: str) -> dict[str, Any]:
     return answer
 
 
+def killed_during(step: str) -> str:
+    """Start the run, kill it with SIGKILL once a step is at work; its id."""
+    command = [sys.executable, "-m", "slate.cli.main", "run", "--config", "shop.yaml"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as runner:
+        deadline = time.monotonic() + 300
+        while not (logs := list(Path(".slate/runs").glob(f"*/logs/{step}.log"))):
+            assert runner.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        runner.kill()
+    return logs[0].parents[1].name
+
+
+def recorded() -> list[dict[str, Any]]:
+    """What ``slate runs`` knows, newest first."""
+    result = CliRunner().invoke(app, ["runs", "list", "--json"])
+    assert result.exit_code == 0, result.output
+    runs: list[dict[str, Any]] = json.loads(result.stdout)
+    return runs
+
+
+def epochs_of(tracked: str) -> list[int]:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{Path('.slate/mlflow.db').resolve()}")
+    return [point.step for point in client.get_metric_history(tracked, "two_tower/loss")]
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("_shop")
 def test_a_release_is_made_once_and_the_second_run_changes_nothing(tmp_path: Path) -> None:
+    killed = killed_during("train_ranker")
+    assert [(run["run_id"], run["state"]) for run in recorded()] == [(killed, "interrupted")]
     first = slate_run()
+    assert first["run_id"] == killed, "the same work goes on under its own id"
+    assert first["unrecorded"] == []
     outcomes = {step["step"]: step["outcome"] for step in first["steps"]}
     assert first["verdict"] == "passed", first["failed_checks"]
-    assert {outcomes[step] for step in (*TRAINING, "evaluate", "gate", "push_release")} == {"done"}
+    assert {outcomes[step] for step in TRAINING[:-1]} == {"reused"}
+    assert {outcomes[step] for step in ("train_ranker", "evaluate", "gate", "push_release")} == {"done"}
+    (run,) = recorded()
+    assert (run["state"], run["verdict"], run["release_id"]) == ("finished", "passed", first["release_id"])
+    assert run["params"]["ranking.epochs"] == "2"
+    assert epochs_of(run["tracked"]) == list(range(1, len(epochs_of(run["tracked"])) + 1))
     store = tmp_path / ".slate"
     assert (store / "releases" / first["release_id"] / "manifest.json").is_file()
     assert json.loads((store / "channels" / "stable.json").read_text())["release_id"] == first["release_id"]
@@ -74,3 +115,10 @@ def test_a_release_is_made_once_and_the_second_run_changes_nothing(tmp_path: Pat
     assert (outcomes["evaluate"], outcomes["gate"]) == ("done", "done"), "there is a champion now"
     assert (second["verdict"], second["release_id"]) == ("unchanged", None)
     assert [path.name for path in (store / "releases").iterdir()] == [first["release_id"]]
+
+    assert second["run_id"] != first["run_id"]
+    assert [run["verdict"] for run in recorded()] == ["unchanged", "passed"]
+    compared = CliRunner().invoke(app, ["runs", "compare", "--all", "latest", first["run_id"]])
+    assert compared.exit_code == 0
+    assert "the configurations are the same" in compared.stdout
+    assert "popularity/test/ndcg_at_5" in compared.stdout

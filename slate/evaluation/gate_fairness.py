@@ -136,7 +136,9 @@ def _quality(evaluation: object, group: Json, judged: int, config: GateConfig) -
         raise GateError(f"{where}: not measured over the group's users; measure again")
     mine, rest = (number(difference, where, key) for key in ("group", "rest"))
     detail = f"{metric} of {mine:.4f} for {sizes[0]} users against {rest:.4f} for all others"
-    return _judged(name, difference, where, rest, _gap(config.quality_gap), judged, detail)
+    value, lower, upper = (number(difference, where, key) for key in ("value", "lower", "upper"))
+    gap = _gap(config.quality_gap)
+    return _judged(name, (value, lower, upper), -gap * rest, gap, judged, detail)
 
 
 def _exposure(evaluation: object, group: Json, judged: int, config: GateConfig) -> Check:
@@ -151,22 +153,41 @@ def _exposure(evaluation: object, group: Json, judged: int, config: GateConfig) 
         raise GateError(f"{where}: not measured over all users; measure again")
     shown, wanted = (number(difference, where, key) for key in ("challenger", "reference"))
     detail = f"{shown:.1%} of exposure against {wanted:.1%} of what users wanted"
-    return _judged(name, difference, where, wanted, _gap(config.exposure_gap), judged, detail)
+    if difference.get("relative_low") is None or difference.get("relative_high") is None:
+        raise GateError(
+            f"{where}: exposure over merit has no interval; {users} users who wanted one of its items are too "
+            "few, raise gate.min_slice_users"
+        )
+    # The difference of a rare group is as noisy as its merit, however little of it is shown: take the ratio.
+    ratio, low, high = (
+        1.0 + number(difference, where, key) for key in ("relative", "relative_low", "relative_high")
+    )
+    # The end of a two-sided interval is a one-sided bound whose 5% is split over two.
+    lower, upper = (ratio + (end - ratio) / widening(2) for end in (low, high))
+    gap = _gap(config.exposure_gap)
+    return _judged(name, (ratio, lower, upper), 1.0 - gap, gap, judged, detail)
 
 
 def _judged(
-    name: str, difference: Json, where: str, reference: float, gap: float, judged: int, detail: str
+    name: str,
+    estimate: tuple[float, float, float],
+    threshold: float,
+    gap: float,
+    judged: int,
+    detail: str,
 ) -> Check:
-    """Refuses where the upper bound, with its 5% split over all judged groups, lies beyond the gap."""
-    value, lower, upper = (number(difference, where, key) for key in ("value", "lower", "upper"))
-    threshold = -gap * reference
+    """Refuses where the upper bound, with its 5% split over all judged groups, lies below the threshold.
+
+    ``estimate`` is a value with its one-sided 95% bounds.
+    """
+    value, lower, upper = estimate
     bound = value + widening(judged) * (upper - value)
     passed = bound >= threshold
     if value < threshold:
         detail += f"; a gap beyond {gap:.0%}" + (
             ", but within what chance makes"
             if passed
-            else f", and the bound of the difference over {judged} groups is {bound:+.4f}"
+            else f", and its bound over {judged} groups is {bound:.4f}"
         )
     return Check(
         name=name,

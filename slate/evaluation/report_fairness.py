@@ -124,7 +124,7 @@ def _items(attribute: str, groups: Sequence[ItemGroup], checks: dict[str, Check]
                     _points(group.exposure),
                     _ratio(group.exposure),
                 ],
-                "gate": _gate(checks.get(EXPOSURE_GAP + group.name), "{:+.1%}"),
+                "gate": _gate(checks.get(EXPOSURE_GAP + group.name), "{:.2f}"),
             }
             for group in groups
         ],

@@ -76,7 +76,8 @@ def _items(name, users, attribute, shown=0.4, wanted=0.5, groups=2):
         "attribute": attribute,
         "groups": groups,
         "users": users,
-        "exposure": _difference(shown, wanted, spread=0.05),
+        "exposure": _difference(shown, wanted, spread=0.05)
+        | {"relative_low": (shown - 0.06) / wanted - 1, "relative_high": (shown + 0.06) / wanted - 1},
     }
 
 
@@ -216,7 +217,8 @@ NEEDED = [
         for k in ("users", "others", "group", "rest", "value", "lower", "upper")
     ),
     *((*CHEAP, k) for k in ("groups", "exposure")),
-    *((*CHEAP, "exposure", k) for k in ("users", "challenger", "reference", "value", "lower", "upper")),
+    *((*CHEAP, "exposure", k) for k in ("users", "challenger", "reference")),
+    *((*CHEAP, "exposure", k) for k in ("relative", "relative_low", "relative_high")),
     ("item_attributes",),
     ("item_attributes", 0),
     ("index",),
@@ -402,6 +404,14 @@ CELLS = {
     ),
     "a group shown little": ({CHEAP: _items("price: low", 90, "price", shown=0.11)}, set()),
     "a group hardly shown, by chance": ({CHEAP: _items("price: low", 90, "price", shown=0.06)}, set()),
+    "a group hardly shown, however unsure its merit": (
+        {CHEAP: _items("price: low", 90, "price", shown=0.01), (*CHEAP, "exposure", "upper"): 0.4},
+        {"exposure gap price: low"},
+    ),
+    "a group without an interval": (
+        {(*CHEAP, "exposure", "relative_high"): None},
+        {"exposure gap price: low"},
+    ),
     "a group that few want": ({CHEAP: _items("price: low", 19, "price", shown=0.0)}, set()),
     "exposure over others": ({(*CHEAP, "exposure", "users"): 199}, {"exposure gap price: low"}),
     "users of a slice lost": ({(*WOMEN, "users"): 119}, {"slices"}),

@@ -155,8 +155,8 @@ def _exposure(evaluation: object, group: Json, judged: int, config: GateConfig) 
     detail = f"{shown:.1%} of exposure against {wanted:.1%} of what users wanted"
     if difference.get("relative_low") is None or difference.get("relative_high") is None:
         raise GateError(
-            f"{where}: exposure over merit has no interval; {users} users who wanted one of its items are too "
-            "few, raise gate.min_slice_users"
+            f"{where}: exposure over merit has no interval; {users} users who wanted one of its items are "
+            "too few, raise gate.min_slice_users"
         )
     # The difference of a rare group is as noisy as its merit, however little of it is shown: take the ratio.
     ratio, low, high = (

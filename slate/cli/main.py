@@ -7,7 +7,7 @@ from rich.console import Console
 
 from slate import __version__
 from slate.cli import compile as compile_commands
-from slate.cli import data, evaluate, recommend, releases, run, runs, submit
+from slate.cli import data, evaluate, recommend, releases, run, runs, submit, tune
 from slate.errors import SlateError
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ app.command("submit")(submit.submit)
 app.command("schedule")(submit.schedule)
 app.command("recommend")(recommend.recommend)
 app.command("evaluate")(evaluate.evaluate)
+app.command("tune")(tune.tune)
 app.add_typer(data.app, name="data", help="Describe, check and compare data sets.")
 app.add_typer(runs.app, name="runs", help="List, inspect and compare recorded runs.")
 app.add_typer(releases.app, name="releases", help="List, inspect, verify and move releases.")

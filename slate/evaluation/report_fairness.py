@@ -59,8 +59,8 @@ def _limits(inputs: "ReportInputs", record: EvaluationRecord) -> list[str]:
         f"A group of items is refused below {1 - gate.exposure_gap:.0%} of the exposure that it merits."
         if gate.exposure_gap is not None
         else "Gaps in exposure between groups of items are not judged.",
-        f"Groups of fewer than {gate.min_slice_users} users are not judged, and what chance makes of as many "
-        "groups as there are refuses nothing.",
+        f"Groups of fewer than {gate.min_slice_users} users are not judged, and a gap that chance could "
+        "make among so many groups refuses nothing.",
     ]
 
 
@@ -141,7 +141,7 @@ def _ratios(groups: Sequence[ItemGroup]) -> Forest | None:
     rows = []
     for group, difference, ratio in found:
         low, high = _above(difference.relative_low), _above(difference.relative_high)
-        drawn = bar(ratio, low, high, *span, _tone(difference), reference=1.0)
+        drawn = bar(ratio, low, high, *span, _tone(low, high), reference=1.0)
         rows.append(Row(group.label, f"{group.catalogue:.0%} of the items", drawn, emphasis=False))
     return Forest("Exposure over merit", rows, short(span[0]), short(span[1]))
 
@@ -150,10 +150,10 @@ def _above(relative: float | None) -> float | None:
     return None if relative is None else 1 + relative
 
 
-def _tone(difference: Difference) -> str:
-    if difference.high is not None and difference.high < 0:
+def _tone(low: float | None, high: float | None) -> str:
+    if high is not None and high < 1:
         return "bad"
-    return "good" if difference.low is not None and difference.low > 0 else "plain"
+    return "good" if low is not None and low > 1 else "plain"
 
 
 def _ends(differences: Iterable[GroupDifference]) -> list[float | None]:

@@ -66,7 +66,7 @@ def test_exposure_is_shown_against_what_was_wanted_and_the_catalogue(evaluation)
     }
     found = evaluation.record.fairness.items[0].exposure
     assert part["rows"][0]["cells"][-1][1] == f"{1 + found.relative_low:.2f} – {1 + found.relative_high:.2f}"
-    assert [row.name for row in part["forest"].rows] == ["big", "small"]
+    assert [(row.name, row.bar.tone) for row in part["forest"].rows] == [("big", "good"), ("small", "bad")]
     dashed = part["forest"].rows[0].bar.zero
     assert part["forest"].rows[1].bar.dot < dashed < part["forest"].rows[0].bar.dot
     assert all(row["gate"] == ("not judged", "") for row in part["rows"])

@@ -29,7 +29,7 @@ RunArgument = Annotated[
 
 _SEARCHED: Final = 200
 #: What `list` shows of the metrics: those with these names, whatever their cut-off.
-_HEADLINE: Final = ("test/ndcg_at_", "test/recall_at_", "test/coverage")
+_HEADLINE: Final = ("test/ndcg_at_", "test/recall_at_")
 #: Enough of a release id to name it: its instant to the second.
 _RELEASE_SHOWN: Final = 15
 _OWN: Final = ("test/", "two_tower/", "ranker/")
@@ -59,7 +59,7 @@ def list_(
     several = len({run.dataset for run in runs}) > 1
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("run", no_wrap=True)
-    table.add_column("outcome")
+    table.add_column("outcome", no_wrap=True)
     for name in shown:
         table.add_column(_short(name), justify="right")
     table.add_column("time", justify="right")

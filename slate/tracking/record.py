@@ -23,6 +23,8 @@ STORE: Final = "slate.store"
 ERROR: Final = "slate.error"
 FAILED_CHECKS: Final = "slate.failed_checks"
 
+#: MLflow 3 opens an experiment as one of language models unless told otherwise.
+_TRAINING_VIEW: Final = {"mlflow.experimentKind": "custom_model_development"}
 _BATCH: Final = 100
 _VALUE_LENGTH: Final = 500
 _TAG_LENGTH: Final = 4000
@@ -136,7 +138,9 @@ def create(client: Any, config: TrackingConfig, run_id: str) -> str:
     """Make the MLflow run of one of our runs, and the experiment where there is none; MLflow's id of it."""
     experiment = client.get_experiment_by_name(config.experiment)
     if experiment is None:
-        number = client.create_experiment(config.experiment, artefact_location(address(config) or ""))
+        number = client.create_experiment(
+            config.experiment, artefact_location(address(config) or ""), tags=_TRAINING_VIEW
+        )
     else:
         number = experiment.experiment_id
     made: str = client.create_run(

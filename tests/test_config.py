@@ -142,3 +142,14 @@ def test_a_configuration_is_frozen() -> None:
     config = parse_config(MINIMAL)
     with pytest.raises(ValueError, match="frozen"):
         config.split = SplitConfig()  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("table", "feature"),
+    [("interactions", "value"), ("interactions", "timestamp"), ("items", "title"), ("users", "user_id")],
+)
+def test_a_feature_may_not_be_called_like_a_column_of_every_table(table: str, feature: str) -> None:
+    tables = {name: {"path": "x.csv"} for name in ("interactions", "items", "users")}
+    tables[table]["features"] = {feature: "numeric"}  # type: ignore[assignment]
+    with pytest.raises(ConfigError, match=rf"{table}.features.{feature}: .*column: {feature}"):
+        parse_section(DatasetConfig, tables)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from slate import columns
 from slate.config.section import Section
 
 
@@ -193,6 +194,23 @@ class DatasetConfig(Section):
     def sensitive_item_attributes(self) -> tuple[str, ...]:
         """The item features that exposure is shared out by, sorted."""
         return _sensitive(self.items)
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        tables = (
+            ("interactions", self.interactions, columns.INTERACTION_COLUMNS),
+            ("items", self.items, (columns.ITEM, columns.TITLE)),
+            ("users", self.users, (columns.USER,)),
+        )
+        for name, table, taken in tables:
+            for feature in table.features if table else ():
+                if feature in taken:
+                    raise ValueError(
+                        f"{name}.features.{feature}: every prepared {name} table has a column of this name; "
+                        f"call the feature otherwise and keep its column, "
+                        f"as in {feature}_feature: {{kind: ..., column: {feature}}}"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

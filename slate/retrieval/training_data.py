@@ -15,7 +15,8 @@ from slate.errors import DataError
 from slate.retrieval.query import Query
 from slate.retrieval.validation import RankedTargets
 
-_ASKED = "asked"
+#: No column of a file is called so.
+_ASKED = "\0asked"
 
 
 @dataclass(frozen=True)

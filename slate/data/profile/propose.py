@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import yaml
 
+from slate import columns
 from slate.data.profile.guess import Guess, Role, entity_key, feature, roles, words
 from slate.data.profile.raw import FileProfile, names_of
 from slate.errors import DataError
@@ -110,10 +111,13 @@ def _entities(file: FileProfile, out: Path, role: str, key: str, titled: bool) -
             continue
         guess = feature(column)
         if guess is not None:
-            plain = guess.separator == "|" or guess.kind != "categorical_list"
-            features[column.name] = (
-                guess.kind if plain else {"kind": guess.kind, "separator": guess.separator}
-            )
+            described: dict[str, Any] = {"kind": guess.kind}
+            if guess.separator != "|" and guess.kind == "categorical_list":
+                described["separator"] = guess.separator
+            name = column.name
+            if name in (role, columns.TITLE):
+                name, described["column"] = f"{name}_feature", name
+            features[name] = guess.kind if len(described) == 1 else described
     if features:
         table["features"] = features
     return table

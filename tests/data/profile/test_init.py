@@ -196,3 +196,16 @@ def test_whatever_a_file_holds_it_is_described_or_refused(content: bytes, tmp_pa
     path.write_bytes(content)
     with contextlib.suppress(SlateError):
         assert look(path).rows > 0
+
+
+def test_a_second_title_is_a_feature_under_another_name(tmp_path: Path) -> None:
+    (tmp_path / "clicks.csv").write_text("user_id,item_id,timestamp\n" + rows("{u},{i},{t}"))
+    lines = [f"{n},Book {n},{'novel' if n % 2 else 'atlas'}" for n in range(13)]
+    (tmp_path / "items.csv").write_text("\n".join(["item_id,name,title", *lines]) + "\n")
+    out = tmp_path / "shop.yaml"
+    files = [look(tmp_path / name) for name in ("clicks.csv", "items.csv")]
+    out.write_text(propose(files, out, {}, "shop"), encoding="utf-8")
+    items = load_config(out).dataset.items
+    assert items is not None
+    assert items.columns["title"] == "name"
+    assert items.features["title_feature"].column == "title"

@@ -1,7 +1,7 @@
 """What ``slate tune`` searches."""
 
-import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final, Literal, Self, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
@@ -51,6 +51,10 @@ class Parameter(Section):
             raise _problem(f"low must be below high, but {self.low} is not below {self.high}")
         if self.log and self.step is not None:
             raise _problem("log goes without step; remove one of them")
+        if self.step is not None and self.step > self.high - self.low:
+            raise _problem(
+                f"a step of {self.step} leaves the range {self.low} to {self.high} at once; make it less"
+            )
         if self.log and self.low <= 0:
             raise _problem(f"a logarithmic range starts above 0, but low is {self.low}; raise it")
         return self
@@ -68,9 +72,10 @@ class Parameter(Section):
             return list(self.choices)
         if self.low is None or self.high is None or self.step is None or self.log:
             return None
-        count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
-        values = [self.low + place * self.step for place in range(count)]
-        return values if isinstance(self.step, int) else [round(value, 12) for value in values]
+        # Decimal, for 0.1 + 2 * 0.1 is to be 0.3.
+        low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step))
+        values = [low + place * step for place in range(int((high - low) // step) + 1)]
+        return [int(value) if isinstance(self.low, int) else float(value) for value in values]
 
 
 _DEFAULT_SPACES: Final[Mapping[str, Mapping[str, Parameter]]] = {

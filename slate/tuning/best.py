@@ -25,7 +25,7 @@ def write_best(
     Args:
         raw: what :func:`slate.config.read_config` gave of ``given``, overrides included.
     """
-    changed = dict(raw) if search.best.baseline else applied(_sections(raw), search.best.values)
+    changed = dict(raw) if search.best.baseline else applied(raw, search.best.values)
     dataset = changed.get("dataset")
     if isinstance(dataset, dict) and dataset.get("source") is None:
         changed["dataset"] = _named_from(dataset, out.parent.resolve(), given.parent.resolve())
@@ -38,11 +38,6 @@ def write_best(
     Path(file.name).chmod(0o644)
     Path(file.name).replace(out)
     return load_config(out)
-
-
-def _sections(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections that a file names and leaves empty are empty ones."""
-    return {name: {} if section is None else section for name, section in raw.items()}
 
 
 def _header(search: Search, config: SlateConfig, given: Path) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import matplotlib
 from markupsafe import Markup
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from slate.config import Parameter
 from slate.pages.charts import MUTED, SERIES, STYLE, figure, svg
@@ -84,6 +84,9 @@ def against(key: str, parameter: Parameter, trials: Sequence[Trial], ylabel: str
                 axes.tick_params(axis="x", labelrotation=90)
         elif parameter.log:
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.minorticks_off()
         axes.scatter(places, [trial.value for trial in finished], s=18, color=SERIES[0], alpha=0.8)
         given = [place for place, trial in zip(places, finished, strict=True) if trial.baseline]
         _mark_baseline(axes, finished, given)

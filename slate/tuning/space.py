@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import random
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -28,12 +29,14 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     if parameter.choices is not None:
         return CategoricalDistribution([label(choice) for choice in parameter.choices])
     low, high = parameter.low, parameter.high
-    points = parameter.points()
-    if isinstance(low, int) and isinstance(high, int):
-        return IntDistribution(low, points[-1] if points else high, parameter.log, int(parameter.step or 1))
     if low is None or high is None:
         raise ConfigError("tuning.space: a range needs low and high")
-    return FloatDistribution(low, points[-1] if points else high, parameter.log, parameter.step)
+    with warnings.catch_warnings():
+        # The last step need not end at high, as it does in most ranges that people write.
+        warnings.simplefilter("ignore", UserWarning)
+        if isinstance(low, int) and isinstance(high, int):
+            return IntDistribution(low, high, parameter.log, int(parameter.step or 1))
+        return FloatDistribution(low, high, parameter.log, parameter.step)
 
 
 def label(value: Any) -> bool | int | float | str:

@@ -40,9 +40,10 @@ _TOLD: Final = {
     State.FAILED: TrialState.FAIL,
     State.INTERRUPTED: TrialState.FAIL,
 }
-#: Trials and epochs without pruning: too little is known before, and warming up says nothing.
+#: Too little is known before so many trials finished, and the first epochs tell little of the last.
 _STARTUP_TRIALS: Final = 4
-_WARM_UP_EPOCHS: Final = 2
+_WARM_UP_SHARE: Final = 0.25
+_FEWEST_EPOCHS: Final = 2
 _FEWEST_FOR_IMPORTANCE: Final = 5
 
 
@@ -76,7 +77,7 @@ class Study:
         return self._plain(self._find_stored(number))
 
     def importances(self) -> dict[str, float]:
-        """The share of the objective's variance that each key explains by itself and with others.
+        """The share of the objective's variance that each key explains by itself; shares sum to 1.
 
         fANOVA (Hutter, Hoos and Leyton-Brown, 2014) over finished trials; empty below five of them.
         """
@@ -222,12 +223,12 @@ def _sampler(tuning: TuningConfig, number: int) -> BaseSampler:
 
 
 def _pruner(config: SlateConfig) -> BasePruner:
-    name = config.tuning.pruner
-    if name == "median":
-        return MedianPruner(n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=_WARM_UP_EPOCHS)
-    if name == "hyperband":
-        most = getattr(config, config.tuning.objective).epochs
-        return HyperbandPruner(min_resource=min(_WARM_UP_EPOCHS, most), max_resource=most)
+    most = getattr(config, config.tuning.objective).epochs
+    least = max(_FEWEST_EPOCHS, round(_WARM_UP_SHARE * most))
+    if config.tuning.pruner == "median":
+        return MedianPruner(n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=least)
+    if config.tuning.pruner == "hyperband":
+        return HyperbandPruner(min_resource=min(_FEWEST_EPOCHS, most), max_resource=most)
     return NopPruner()
 
 

@@ -37,6 +37,7 @@ class ColumnProfile:
     numbers: int
     whole: int
     moments: int
+    infinite: int
     padded: int
     low: float | None
     high: float | None
@@ -54,6 +55,8 @@ class ColumnProfile:
         strange = self.present - self.moments
         if self.moments > 0.9 * self.present > 0 and strange:
             found.append(f"{strange:,} of {self.present:,} values are no time")
+        if self.infinite:
+            found.append(f"{self.infinite:,} values are infinite")
         if self.padded:
             found.append(f"{self.padded:,} values have outer spaces")
         spelled = {text: n for text, n in self.missing.items() if text and n}
@@ -134,6 +137,7 @@ def _column(raw: ir.Table, name: str, rows: int) -> ColumnProfile:
         numbers=number.count(),
         whole=text.re_search(r"^\s*[-+]?[0-9]+\s*$").cast("int64").sum(),
         moments=text.re_search(_MOMENT).cast("int64").sum(),
+        infinite=number.isinf().cast("int64").sum(),
         padded=(text != text.strip()).cast("int64").sum(),
         low=finite.min(),
         high=finite.max(),
@@ -155,6 +159,7 @@ def _column(raw: ir.Table, name: str, rows: int) -> ColumnProfile:
         numbers=found["numbers"],
         whole=found["whole"] or 0,
         moments=found["moments"] or 0,
+        infinite=found["infinite"] or 0,
         padded=found["padded"] or 0,
         low=found["low"],
         high=found["high"],

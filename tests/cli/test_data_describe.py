@@ -18,7 +18,6 @@ def describe(*arguments: str) -> Any:
 def test_raw_files_before_there_is_a_configuration(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.change(3, {4: "many"})
-    world.change(4, {4: "inf"})
     result = describe(str(tmp_path / "events.csv"), str(tmp_path / "items.csv"))
     assert result.exit_code == 0, result.output
     assert "120 rows, 6 columns" in result.output
@@ -30,9 +29,13 @@ def test_raw_files_before_there_is_a_configuration(tmp_path: Path) -> None:
         describe(str(tmp_path / "events.csv"), str(tmp_path / "items.csv"), "--json").output
     )
     assert (events["rows"], items["rows"]) == (120, 10)
-    assert [c["odd"] for c in events["columns"] if c["odd"]] == [
-        "1 of 120 values are no number; 1 values are infinite"
-    ]
+    assert [c["odd"] for c in events["columns"] if c["odd"]] == ["1 of 120 values are no number"]
+
+
+def test_an_infinite_value_is_counted(tmp_path: Path) -> None:
+    World(tmp_path).change(4, {4: "inf"})
+    (events,) = json.loads(describe(str(tmp_path / "events.csv"), "--json").output)
+    assert [c["odd"] for c in events["columns"] if c["odd"]] == ["1 values are infinite"]
 
 
 def test_a_described_data_set_and_its_page(tmp_path: Path) -> None:

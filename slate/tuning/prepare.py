@@ -23,10 +23,9 @@ DATA: Final = "data"
 
 @dataclass(frozen=True)
 class Prepared:
-    """What trials may read. ``key`` names the inputs: raw files, their description, the split, the code."""
+    """What trials may read, and whether an earlier call had made it from the same inputs."""
 
     splits: Path
-    key: str
     reused: bool
 
     @property
@@ -49,7 +48,7 @@ def prepare(config: SlateConfig, code: str, cache: Path, root: Path) -> Prepared
     key = digest({"source": source_fingerprint(config.dataset, cache), "split": cut, "code": code})
     folder = root / DATA / key[:16]
     if folder.exists():
-        return Prepared(folder, key, reused=True)
+        return Prepared(folder, reused=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
         at = {name: Path(scratch) / name for name in ("raw", "dataset", "splits", "visible")}
@@ -60,7 +59,7 @@ def prepare(config: SlateConfig, code: str, cache: Path, root: Path) -> Prepared
         # Another process may have made it meanwhile; both made the same.
         if not folder.exists():
             at["visible"].rename(folder)
-    return Prepared(folder, key, reused=False)
+    return Prepared(folder, reused=False)
 
 
 def without_test(splits: Path, out: Path) -> None:

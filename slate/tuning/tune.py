@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from slate import __version__
 from slate.config import SlateConfig
 from slate.errors import ModelError
 from slate.evaluation.intervals import Difference, paired_difference
@@ -44,11 +45,11 @@ class Search:
 
 
 def study_name(config: SlateConfig, prepared: Prepared) -> str:
-    """The name that a search has as long as nothing changes that its trials depend on."""
+    """The name that a search keeps while its data, settings, space and Slate's version stay the same."""
     tuning = config.section("tuning")
     del tuning["trials"]
     read = {name: config.section(name) for name in _READ[config.tuning.objective]}
-    key = digest({"tuning": tuning, "data": prepared.key, "sections": read})
+    key = digest({"tuning": tuning, "sections": read, **_origin(prepared)})
     return f"{config.dataset.name}-{config.tuning.objective}-{key[:12]}"
 
 
@@ -140,7 +141,8 @@ def _task(
 
 def _behind(sections: dict[str, Any], prepared: Prepared, folder: Path) -> Path:
     """The tower and index of all ranking trials, made once."""
-    key = digest({"data": prepared.key, **{n: sections[n] for n in ("dataset", "retrieval", "index")}})
+    read = {name: sections[name] for name in ("dataset", "retrieval", "index")}
+    key = digest({"sections": read, **_origin(prepared)})
     out = folder.parent.parent / BEHIND / key[:16]
     if not out.exists():
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -152,6 +154,10 @@ def _behind(sections: dict[str, Any], prepared: Prepared, folder: Path) -> Path:
         if outcome.state is State.FAILED:
             raise ModelError(f"tuning: the tower that ranking needs could not be made: {outcome.reason}")
     return out
+
+
+def _origin(prepared: Prepared) -> dict[str, str]:
+    return {"data": prepared.fingerprint, "slate": __version__}
 
 
 def _log(folder: Path, number: int | None) -> Path:

@@ -88,5 +88,5 @@ def test_no_target_to_validate_on_is_an_error_that_says_so(tiny: Any, visible: P
     without_test(visible, empty)
     schema = pq.read_schema(visible / columns.VALID_FILE)
     pq.write_table(schema.empty_table(), empty / columns.VALID_FILE)
-    with pytest.raises(DataError, match="no usable target.*split.valid_fraction"):
+    with pytest.raises(DataError, match=r"no usable target.*split\.valid_fraction"):
         RetrievalTask(0, tiny.sections(), empty, tmp_path).run(lambda *_: True)

@@ -1,0 +1,1 @@
+"""A recommender under load: stages with deadlines, a ladder below them, releases swapped while it answers."""

@@ -1,0 +1,27 @@
+"""How long an answer may take, and how much is answered at once."""
+
+from pydantic import Field
+
+from slate.config.section import Section
+
+
+class OnlineConfig(Section):
+    """Deadlines in milliseconds, and limits of what is worked on at once.
+
+    ``deadline_ms`` is a request's own unless it names one; ``reserve_ms`` of it are kept for an answer of a
+    lower rung. Each stage ends after its own limit: ``retrieve_ms``, ``filter_ms``, ``score_ms`` and
+    ``order_ms``. ``slots`` is how many calls may be in a stage at once, those left behind included; ``lanes``
+    how many batches are under way, each of up to ``batch`` requests that waited together. More than
+    ``pending`` requests are never held, and fewer where they could not be answered in time.
+    """
+
+    deadline_ms: float = Field(default=200.0, gt=0)
+    reserve_ms: float = Field(default=5.0, ge=0)
+    retrieve_ms: float = Field(default=100.0, gt=0)
+    filter_ms: float = Field(default=30.0, gt=0)
+    score_ms: float = Field(default=100.0, gt=0)
+    order_ms: float = Field(default=30.0, gt=0)
+    slots: int = Field(default=4, ge=1)
+    lanes: int = Field(default=2, ge=1)
+    batch: int = Field(default=32, ge=1)
+    pending: int = Field(default=256, ge=1)

@@ -1,0 +1,60 @@
+"""Refuse at once what could not be answered in time."""
+
+import math
+from typing import Final
+
+from slate.recommend.engine import OverloadedError
+
+#: How fast the estimate follows: the weight of the newest batch.
+_FOLLOW: Final = 0.2
+#: Always let in, whatever the estimate says: without them it could never correct itself.
+_SPARE: Final = 2
+
+
+class Admission:
+    """Counts the requests that are held and estimates how long another one would wait.
+
+    Args:
+        pending: never hold more.
+        seconds: how long a request may take as a whole.
+    """
+
+    def __init__(self, pending: int, seconds: float) -> None:
+        self._limit = pending
+        self._seconds = seconds
+        self._cost = 0.0
+        self.held = 0
+        self.draining = False
+        self.refused = 0
+
+    @property
+    def seconds_each(self) -> float:
+        """Seconds by which one more request held lengthens the wait; 0 until something was answered."""
+        return self._cost
+
+    def enter(self, requests: int) -> None:
+        """Take requests in.
+
+        Raises:
+            OverloadedError: they could not be answered in time, or the server goes down.
+        """
+        if self.draining:
+            self.refused += requests
+            raise OverloadedError("the server is going down; ask another one", 1.0, draining=True)
+        wait = (self.held + requests) * self._cost
+        full = self.held + requests > self._limit
+        if full or (self.held > _SPARE and wait > self._seconds):
+            self.refused += requests
+            raise OverloadedError(
+                f"{self.held} requests are held already; ask again later", max(1.0, math.ceil(wait))
+            )
+        self.held += requests
+
+    def leave(self, requests: int) -> None:
+        """Requests are answered."""
+        self.held -= requests
+
+    def learn(self, requests: int, seconds: float) -> None:
+        """A batch of requests kept one lane busy for ``seconds``."""
+        each = seconds / requests
+        self._cost = each if not self._cost else (1 - _FOLLOW) * self._cost + _FOLLOW * each

@@ -1,0 +1,114 @@
+"""Requests that wait together are answered together; nobody waits for a batch to fill."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from slate.recommend.online.executor import StageError
+from slate.recommend.online.funnel import Funnel
+from slate.recommend.online.stages import Stages
+from slate.recommend.request import Request, Slate
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    request: Request
+    future: "asyncio.Future[Slate]"
+
+
+class Batches:
+    """The requests of one release.
+
+    A batch begins as soon as a lane is free, with whatever waits then: one request when it is quiet, many
+    under load.
+
+    Args:
+        lanes: how many batches are under way at once.
+        most: how many requests a batch holds.
+        learn: told of every batch's size and seconds.
+    """
+
+    def __init__(
+        self,
+        funnel: Funnel,
+        stages: Stages,
+        lanes: int,
+        most: int,
+        learn: Callable[[int, float], None] = lambda *_: None,
+    ) -> None:
+        self._funnel = funnel
+        self._stages = stages
+        self._free = lanes
+        self._most = most
+        self._learn = learn
+        self._waiting: deque[_Waiting] = deque()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def answer(self, request: Request, ends: float) -> Slate:
+        """A personalised slate by the loop's time ``ends``.
+
+        Raises:
+            StageError: there is none.
+        """
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(request, loop.create_future())
+        self._waiting.append(waiting)
+        self._begin(loop)
+        timer = loop.call_at(ends, _expire, waiting)
+        try:
+            return await waiting.future
+        finally:
+            timer.cancel()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is asked of this release any more."""
+        return not self._waiting and not self._under_way
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._free and self._waiting:
+            batch: list[_Waiting] = []
+            while self._waiting and len(batch) < self._most:
+                waiting = self._waiting.popleft()
+                if not waiting.future.done():
+                    batch.append(waiting)
+            if not batch:
+                return
+            self._free -= 1
+            task = loop.create_task(self._lane(batch))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _lane(self, batch: Sequence[_Waiting]) -> None:
+        began = time.perf_counter()
+        try:
+            await self._deliver(batch)
+        finally:
+            self._learn(len(batch), time.perf_counter() - began)
+            self._free += 1
+            self._begin(asyncio.get_running_loop())
+
+    async def _deliver(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            slates = await self._stages.slates(self._funnel, [waiting.request for waiting in batch])
+        except StageError as error:
+            if len(batch) > 1 and error.reason in ("failed", "invalid"):
+                # One request's trouble is not that of those it was batched with.
+                for waiting in batch:
+                    if not waiting.future.done():
+                        await self._deliver([waiting])
+                return
+            for waiting in batch:
+                if not waiting.future.done():
+                    waiting.future.set_exception(error)
+            return
+        for waiting, slate in zip(batch, slates, strict=True):
+            if not waiting.future.done():
+                waiting.future.set_result(slate)
+
+
+def _expire(waiting: _Waiting) -> None:
+    if not waiting.future.done():
+        waiting.future.set_exception(StageError("funnel", "late", "the request's time is up"))

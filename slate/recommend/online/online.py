@@ -1,0 +1,152 @@
+"""The engine: one release answers, within the deadline, on the best rung that can."""
+
+import asyncio
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from slate.config.online import OnlineConfig
+from slate.recommend.engine import Answer, NotReadyError, OverloadedError, ScoreRequest, Scores
+from slate.recommend.online.admission import Admission
+from slate.recommend.online.batches import Batches
+from slate.recommend.online.executor import StageError
+from slate.recommend.online.funnel import Funnel
+from slate.recommend.online.ladder import PERSONALISED, Ladder
+from slate.recommend.online.stages import Stages
+from slate.recommend.request import Request, Slate
+
+
+class Scoring(Protocol):
+    """Scoring alone, on given items."""
+
+    def score_items(self, requests: Sequence[ScoreRequest]) -> list[Scores]: ...
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A release that was verified, opened, checked and warmed. ``known`` are its item ids."""
+
+    release_id: str
+    funnel: Funnel
+    scoring: Scoring
+    ladder: Ladder
+    known: Collection[str]
+
+
+#: Told of every slate that goes out: the request, the slate, seconds; gives the exposure's id.
+Expose = Callable[[Request, Slate, float], str | None]
+#: Told why a slate is not personalised: the stage and the reason.
+Fallen = Callable[[str, str], None]
+
+
+class OnlineEngine:
+    """Answers from the current release; see :class:`slate.recommend.engine.Engine`.
+
+    A request is answered as a whole by the release that was current when it came.
+    """
+
+    def __init__(
+        self,
+        config: OnlineConfig,
+        variant: str,
+        stages: Stages,
+        expose: Expose = lambda *_: None,
+        fallen: Fallen = lambda *_: None,
+    ) -> None:
+        self._config = config
+        self.variant = variant
+        self._stages = stages
+        self._expose = expose
+        self._fallen = fallen
+        self.admission = Admission(config.pending, config.deadline_ms / 1000)
+        self._current: tuple[Loaded, Batches] | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self._current is not None and not self.admission.draining
+
+    @property
+    def release_id(self) -> str | None:
+        return None if self._current is None else self._current[0].release_id
+
+    def swap(self, release: Loaded) -> None:
+        """Let ``release`` answer all requests from now on; those under way end on the one before."""
+        config = self._config
+        batches = Batches(release.funnel, self._stages, config.lanes, config.batch, self._learn)
+        self._current = (release, batches)
+
+    def withdraw(self) -> None:
+        """Answer nothing any more: the release turned out to be none."""
+        self._current = None
+
+    async def recommend(self, requests: Sequence[Request], deadline_ms: float | None = None) -> list[Answer]:
+        release, batches = self._pinned()
+        self.admission.enter(len(requests))
+        try:
+            began = asyncio.get_running_loop().time()
+            limit = self._config.deadline_ms if deadline_ms is None else deadline_ms
+            ends = began + max(0.0, limit - self._config.reserve_ms) / 1000
+            if len(requests) == 1:
+                return [await self._one(release, batches, requests[0], began, ends)]
+            every = [self._one(release, batches, request, began, ends) for request in requests]
+            return list(await asyncio.gather(*every))
+        finally:
+            self.admission.leave(len(requests))
+
+    async def score(self, requests: Sequence[ScoreRequest]) -> list[Scores]:
+        release, _ = self._pinned()
+        self.admission.enter(len(requests))
+        try:
+            executor = self._stages.executors["score"]
+            return await executor.run(
+                lambda: release.scoring.score_items(requests), self._config.deadline_ms / 1000
+            )
+        except StageError as error:
+            raise OverloadedError(f"scores were not there in time ({error})", 1.0) from error
+        finally:
+            self.admission.leave(len(requests))
+
+    async def drain(self) -> None:
+        """Refuse what comes from now on, and wait for what is held."""
+        self.admission.draining = True
+        while self.admission.held:
+            await asyncio.sleep(0.005)
+
+    def _pinned(self) -> tuple[Loaded, Batches]:
+        if self._current is None:
+            raise NotReadyError("no release is loaded; look at the log, and at the channel that is followed")
+        return self._current
+
+    async def _one(
+        self, release: Loaded, batches: Batches, request: Request, began: float, ends: float
+    ) -> Answer:
+        try:
+            slate = await batches.answer(request, ends)
+            trouble = problem_of(slate, release.known, request.exclude)
+            if trouble:
+                raise StageError("order", "invalid", trouble)
+            if not slate.items:
+                raise StageError("order", "empty")
+        except StageError as error:
+            self._fallen(error.stage, error.reason)
+            slate = release.ladder.descend(request)
+        seconds = asyncio.get_running_loop().time() - began
+        return Answer(slate, self.variant, self._expose(request, slate, seconds))
+
+    def _learn(self, requests: int, seconds: float) -> None:
+        self.admission.learn(requests, seconds / self._config.lanes)
+
+
+def problem_of(slate: Slate, known: Collection[str], excluded: Sequence[str]) -> str:
+    """Why a personalised slate may not go out: what no stage should ever hand on. Empty where it may."""
+    ids = slate.item_ids
+    if len(set(ids)) < len(ids):
+        return "an item is in it twice"
+    if any(item not in known for item in ids):
+        return "an item is unknown"
+    if slate.rung == PERSONALISED and not all(math.isfinite(item.score) for item in slate.items):
+        return "a score is not finite"
+    if excluded and not set(excluded).isdisjoint(ids):
+        return "an excluded item is in it"
+    return ""

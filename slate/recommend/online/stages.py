@@ -1,0 +1,63 @@
+"""One batch of requests through the four stages, each with a limit of its own."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from slate.config.online import OnlineConfig
+from slate.recommend.online.executor import StageError, StageExecutor
+from slate.recommend.online.funnel import Funnel
+from slate.recommend.request import Request, Slate
+
+T = TypeVar("T")
+
+STAGES: Final = ("retrieve", "filter", "score", "order")
+#: Told of each call: the stage, its seconds, and why it gave nothing (None where it did).
+Observer = Callable[[str, float, str | None], None]
+
+
+class Stages:
+    """The executors of all stages; they outlive releases, so that what hangs stays counted."""
+
+    def __init__(self, config: OnlineConfig, observe: Observer = lambda *_: None) -> None:
+        limits = (config.retrieve_ms, config.filter_ms, config.score_ms, config.order_ms)
+        self._seconds = {name: limit / 1000 for name, limit in zip(STAGES, limits, strict=True)}
+        self.executors = {name: StageExecutor(name, config.slots) for name in STAGES}
+        self._observe = observe
+
+    async def slates(self, funnel: Funnel, requests: Sequence[Request]) -> Sequence[Slate]:
+        """A personalised slate for every request, or nothing for any.
+
+        Raises:
+            StageError: a stage was late, busy, raised, or gave what cannot be a result.
+        """
+
+        def retrieve() -> tuple[Any, Any]:
+            asks = funnel.prepare(requests)
+            return asks, funnel.retrieve(asks)
+
+        asks, found = await self._run("retrieve", retrieve)
+        kept = await self._run("filter", lambda: funnel.filter(asks, found))
+        scored = await self._run("score", lambda: funnel.score(asks, kept))
+        slates = await self._run("order", lambda: funnel.order(asks, requests, scored))
+        if len(slates) != len(requests):
+            raise StageError("order", "invalid", f"{len(slates)} slates for {len(requests)} requests")
+        return slates
+
+    def close(self) -> None:
+        for executor in self.executors.values():
+            executor.close()
+
+    async def _run(self, stage: str, work: Callable[[], T]) -> T:
+        began = time.perf_counter()
+        trouble: str | None = None
+        try:
+            return await self.executors[stage].run(work, self._seconds[stage])
+        except StageError as error:
+            trouble = error.reason
+            raise
+        except Exception as error:
+            trouble = "failed"
+            raise StageError(stage, trouble, f"{type(error).__name__}: {error}") from error
+        finally:
+            self._observe(stage, time.perf_counter() - began, trouble)

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,7 +31,7 @@ class Loaded:
     funnel: Funnel
     scoring: Scoring
     ladder: Ladder
-    known: Collection[str]
+    known: Container[str]
 
 
 #: Told of every slate that goes out: the request, the slate, seconds; gives the exposure's id.
@@ -138,7 +138,7 @@ class OnlineEngine:
         self.admission.learn(requests, seconds / self._config.lanes)
 
 
-def problem_of(slate: Slate, known: Collection[str], excluded: Sequence[str]) -> str:
+def problem_of(slate: Slate, known: Container[str], excluded: Sequence[str]) -> str:
     """Why a personalised slate may not go out: what no stage should ever hand on. Empty where it may."""
     ids = slate.item_ids
     if len(set(ids)) < len(ids):

@@ -39,10 +39,7 @@ class Stages:
         asks, found = await self._run("retrieve", retrieve)
         kept = await self._run("filter", lambda: funnel.filter(asks, found))
         scored = await self._run("score", lambda: funnel.score(asks, kept))
-        slates = await self._run("order", lambda: funnel.order(asks, requests, scored))
-        if len(slates) != len(requests):
-            raise StageError("order", "invalid", f"{len(slates)} slates for {len(requests)} requests")
-        return slates
+        return await self._run("order", lambda: _checked(funnel.order(asks, requests, scored), requests))
 
     def close(self) -> None:
         for executor in self.executors.values():
@@ -61,3 +58,10 @@ class Stages:
             raise StageError(stage, trouble, f"{type(error).__name__}: {error}") from error
         finally:
             self._observe(stage, time.perf_counter() - began, trouble)
+
+
+def _checked(slates: Any, requests: Sequence[Request]) -> Sequence[Slate]:
+    fits = isinstance(slates, Sequence) and len(slates) == len(requests)
+    if not fits or not all(isinstance(slate, Slate) for slate in slates):
+        raise StageError("order", "invalid", f"not a slate for each of {len(requests)} requests")
+    return slates

@@ -87,6 +87,8 @@ def against(key: str, parameter: Parameter, trials: Sequence[Trial], ylabel: str
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.minorticks_off()
+        elif isinstance(parameter.low, int):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.scatter(places, [trial.value for trial in finished], s=18, color=SERIES[0], alpha=0.8)
         given = [place for place, trial in zip(places, finished, strict=True) if trial.baseline]
         _mark_baseline(axes, finished, given)

@@ -58,10 +58,7 @@ def unlabelled(space: Mapping[str, Parameter], stored: Values) -> dict[str, Any]
     values = {}
     for key, parameter in space.items():
         if key in stored:
-            found = {label(choice): choice for choice in parameter.choices or ()}.get(
-                stored[key], stored[key]
-            )
-            values[key] = list(found) if isinstance(found, tuple) else found
+            values[key] = _value(parameter, stored[key])
     return values
 
 
@@ -134,6 +131,15 @@ def _combinations(space: Mapping[str, Parameter], seed: int) -> Iterator[dict[st
     generator = random.Random(seed)  # noqa: S311 - a sample, no secret
     for _ in range(_MOST_COMBINATIONS):
         yield {key: generator.choice(values) for key, values in ends.items()}
+
+
+def _value(parameter: Parameter, stored: Any) -> Any:
+    if parameter.choices is not None:
+        found = {label(choice): choice for choice in parameter.choices}.get(stored, stored)
+        return list(found) if isinstance(found, tuple) else found
+    # Optuna's 0.1 + 2 * 0.1 is 0.30000000000000004.
+    points = parameter.points()
+    return min(points, key=lambda point: abs(point - stored)) if points else stored
 
 
 def _reaches(parameter: Parameter, value: Any) -> bool:

@@ -176,6 +176,8 @@ def _difference(folder: Path, best: Trial, baseline: Trial | None, config: Slate
 
 
 def _reasons(trials: tuple[Trial, ...]) -> str:
+    if not trials:
+        return "no time was left to begin one; give a longer --timeout"
     counted: dict[str, list[int]] = {}
     for trial in trials:
         if trial.state is not State.INTERRUPTED:

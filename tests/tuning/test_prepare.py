@@ -29,9 +29,10 @@ def test_data_is_made_once_from_the_same_inputs(tiny: Any, tmp_path: Path) -> No
     assert first.fingerprint in whole.read_text(encoding="utf-8")
 
 
-def test_data_that_fails_a_check_leaves_nothing(tiny: Any, tmp_path: Path) -> None:
-    config = load_config(tiny.folders["raw"].parent / "tiny.yaml", ["dataset.limits={min_users: 100000}"])
-    with pytest.raises(DataError):
+def test_data_that_cannot_be_read_leaves_nothing(tiny: Any, tmp_path: Path) -> None:
+    path = tiny.folders["raw"].parent / "tiny.yaml"
+    config = load_config(path, ["dataset.interactions.columns.item_id=nothing"])
+    with pytest.raises(DataError, match="nothing"):
         prepare(config, "code", tmp_path / "cache", tmp_path)
     assert not list((tmp_path / "data").iterdir())
 

@@ -182,4 +182,8 @@ def test_what_is_proposed_lies_in_the_space(
     proposed = study.ask({"key": distribution(parameter)}).params["key"]
     assert low <= proposed <= low + width * (1 + 1e-9)
     assert holds({"key": parameter}, {"key": proposed})
+    read = unlabelled({"key": parameter}, {"key": proposed})["key"]
+    assert read == pytest.approx(proposed)
+    points = parameter.points()
+    assert points is None or read in points
     assert not holds({"key": parameter}, {"key": low + 2 * width})

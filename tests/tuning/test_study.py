@@ -150,7 +150,7 @@ def test_a_bad_trial_is_pruned_and_the_baseline_never(searched: Any, tmp_path: P
 def test_other_pruners_judge_the_same_reports(searched: Any, tmp_path: Path, pruner: str) -> None:
     pruned = 0
     with opened(tmp_path, searched(space=WIDE, pruner=pruner, sampler="random")) as study:
-        while trial := study.next(30):
+        while trial := study.next(16):
             worth = 1.0 / (1 + trial.number)
             going = True
             for epoch in range(1, 7):

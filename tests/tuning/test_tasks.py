@@ -12,7 +12,7 @@ import pytest
 from slate import columns
 from slate.errors import DataError
 from slate.tuning.prepare import without_test
-from slate.tuning.tasks import Pruned, RankingTask, RetrievalTask
+from slate.tuning.tasks import Pruned, RankingTask, Report, RetrievalTask
 from slate.tuning.trial import State
 
 
@@ -26,6 +26,16 @@ def another_test_slice(splits: Path, out: Path) -> Path:
     other = valid.set_column(position, test.schema.field(position), late).cast(test.schema)
     pq.write_table(pa.concat_tables([other, other]), out / columns.TEST_FILE)
     return out
+
+
+def going_on(told: list[float]) -> Report:
+    """Write every epoch's figure down and let the trial go on."""
+
+    def report(_: int, figure: float) -> bool:
+        told.append(figure)
+        return True
+
+    return report
 
 
 def test_trials_get_everything_but_the_rows_of_the_test_slice(tiny: Any, visible: Path) -> None:
@@ -46,7 +56,7 @@ def test_the_objective_does_not_change_with_the_test_slice(tiny: Any, visible: P
 
     def objective(name: str, splits: Path) -> Any:
         task = RetrievalTask(3, sections, splits, tmp_path / name)
-        return task.run(lambda _, figure: told[name].append(figure) or True)
+        return task.run(going_on(told[name]))
 
     outcomes = objective("visible", visible), objective("changed", changed)
     assert outcomes[0] == outcomes[1]
@@ -64,7 +74,7 @@ def test_the_ranker_is_judged_without_the_test_slice(tiny: Any, visible: Path, t
     found = []
     for splits in (visible, changed):
         task = RankingTask(0, tiny.sections(ranking={"epochs": 2}), splits, behind, tmp_path)
-        found.append(task.run(lambda _, figure: told.append(figure) or True))
+        found.append(task.run(going_on(told)))
     assert found[0] == found[1]
     assert found[0].state is State.FINISHED
     assert 0 < (found[0].value or 0) <= 1
@@ -76,9 +86,14 @@ def test_the_ranker_is_judged_without_the_test_slice(tiny: Any, visible: Path, t
 
 def test_a_trial_ends_when_told_to(tiny: Any, visible: Path, tmp_path: Path) -> None:
     epochs: list[int] = []
+
+    def until_the_second(epoch: int, _: float) -> bool:
+        epochs.append(epoch)
+        return epoch < 2
+
     task = RetrievalTask(0, tiny.sections(), visible, tmp_path)
     with pytest.raises(Pruned):
-        task.run(lambda epoch, _: epochs.append(epoch) or epoch < 2)
+        task.run(until_the_second)
     assert epochs == [1, 2]
     assert not (tmp_path / "users").exists()
 

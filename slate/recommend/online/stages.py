@@ -64,4 +64,4 @@ def _checked(slates: Any, requests: Sequence[Request]) -> Sequence[Slate]:
     fits = isinstance(slates, Sequence) and len(slates) == len(requests)
     if not fits or not all(isinstance(slate, Slate) for slate in slates):
         raise StageError("order", "invalid", f"not a slate for each of {len(requests)} requests")
-    return slates
+    return tuple(slates)

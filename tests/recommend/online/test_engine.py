@@ -139,11 +139,11 @@ def test_one_requests_trouble_is_not_that_of_its_neighbours() -> None:
 @pytest.mark.parametrize(
     ("upset", "reasons"),
     [
-        (lambda _: time.sleep(0.5), {"late"}),
+        (lambda _: time.sleep(2), {"late"}),
         (lambda answer: (time.sleep(0.06), answer)[1], {"late"}),
         (lambda _: 1 // 0, {"failed"}),
-        (lambda answer: [[] for _ in answer], {"empty", "failed"}),
-        (lambda _: None, {"failed"}),
+        (lambda answer: [[] for _ in answer], {"empty", "failed", "invalid"}),
+        (lambda _: None, {"failed", "invalid"}),
         (lambda answer: [*answer, *answer], {"failed", "invalid"}),
     ],
     ids=["hangs", "slow", "raises", "empty", "nothing", "too many"],
@@ -158,7 +158,7 @@ def test_a_stage_in_trouble_gives_a_labelled_slate_in_time(
     async def go(engine: OnlineEngine) -> None:
         began = time.monotonic()
         (answer,) = await engine.recommend([Request(user_id="bob", exclude=["item 0"])])
-        assert time.monotonic() - began < 0.1 + 0.05
+        assert time.monotonic() - began < 1, "it waited for the stage"
         assert answer.slate.rung == "popular"
         assert items_of(answer.slate) == ["item 1", "item 2", "item 3"]
 
@@ -184,7 +184,7 @@ def test_the_ladder_rung_by_rung(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_stage_that_hangs_for_good_fails_fast_once_its_slots_are_held() -> None:
     event = threading.Event()
-    made = Engine(slots=2, score_ms=20, deadline_ms=100)
+    made = Engine(slots=2, score_ms=200, deadline_ms=1_000)
     made.shelf.upset["score"] = lambda answer: (event.wait(10), answer)[1]
 
     async def go(engine: OnlineEngine) -> None:
@@ -195,7 +195,7 @@ def test_a_stage_that_hangs_for_good_fails_fast_once_its_slots_are_held() -> Non
         for _ in range(10):
             (answer,) = await engine.recommend([Request(user_id="bob")])
             assert answer.slate.rung == "popular"
-        assert time.monotonic() - began < 0.15, "ten of them in less than one would have to wait"
+        assert time.monotonic() - began < 1, "ten of them in less than five would have to wait"
         assert made.stages.executors["score"].stuck == 2
         event.set()
         while made.stages.executors["score"].stuck:

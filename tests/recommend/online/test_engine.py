@@ -142,7 +142,7 @@ def test_one_requests_trouble_is_not_that_of_its_neighbours() -> None:
     ("upset", "reasons"),
     [
         (lambda _: time.sleep(2), {"late"}),
-        (lambda answer: (time.sleep(0.06), answer)[1], {"late"}),
+        (lambda answer: (time.sleep(0.5), answer)[1], {"late"}),
         (lambda _: 1 // 0, {"failed"}),
         (lambda answer: [[] for _ in answer], {"empty", "failed", "invalid"}),
         (lambda _: None, {"failed", "invalid"}),

@@ -25,6 +25,7 @@ from slate.config.operations import RecommendConfig, RolloutConfig, StoreConfig
 from slate.config.quality import EvaluationConfig, GateConfig
 from slate.config.root import SlateConfig
 from slate.config.section import Section, describe, parse_section
+from slate.config.serving import ServingConfig
 from slate.config.tracking import TrackingConfig
 from slate.config.tuning import Parameter, TuningConfig
 
@@ -49,6 +50,7 @@ __all__ = [
     "RetrievalConfig",
     "RolloutConfig",
     "Section",
+    "ServingConfig",
     "SlateConfig",
     "SplitConfig",
     "StoreConfig",

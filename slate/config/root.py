@@ -10,6 +10,7 @@ from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, Spl
 from slate.config.operations import RecommendConfig, RolloutConfig, StoreConfig
 from slate.config.quality import EvaluationConfig, GateConfig
 from slate.config.section import Section
+from slate.config.serving import ServingConfig
 from slate.config.tracking import TrackingConfig
 from slate.config.tuning import TuningConfig
 
@@ -25,6 +26,7 @@ class SlateConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
     recommend: RecommendConfig = RecommendConfig()
+    serving: ServingConfig = ServingConfig()
     rollout: RolloutConfig = RolloutConfig()
     drift: DriftConfig = DriftConfig()
     tracking: TrackingConfig = TrackingConfig()

@@ -1,0 +1,94 @@
+"""Every way in which a request is refused, and the one table from exceptions to statuses."""
+
+import logging
+import math
+import uuid
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from slate.errors import SlateError
+from slate.recommend.engine import NotReadyError, OverloadedError
+
+logger = logging.getLogger(__name__)
+
+_SHOWN: Final = 60
+
+
+class InputError(SlateError):
+    """A request cannot be understood: which field, what is wrong with it, and what to send instead."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, path: str, problem: str, advice: str) -> None:
+        super().__init__(f"{path}: {problem}; {advice}")
+        self.path = path
+        self.problem = problem
+        self.advice = advice
+
+    def within(self, place: str) -> "InputError":
+        """The same problem seen from outside: ``k`` within ``instances[3]`` is ``instances[3].k``."""
+        path = f"{place}.{self.path}" if self.path else place
+        return type(self)(path, self.problem, self.advice)
+
+
+class TooLargeError(InputError):
+    """The body is larger than the server takes."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class WrongMethodError(InputError):
+    """The address exists, but not for this method."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A status, a sentence, and in how many seconds to ask again."""
+
+    status: HTTPStatus
+    message: str
+    retry_after: int | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            return {"allow": "POST"}
+        return {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
+
+
+class RefusedError(Exception):
+    """Carries a refusal through a framework to the handler that answers it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What a client is told of an exception. The unexpected is logged under an id that the client gets."""
+    if isinstance(error, RefusedError):
+        return error.refusal
+    if isinstance(error, InputError):
+        return Refusal(error.status, str(error))
+    if isinstance(error, OverloadedError):
+        status = HTTPStatus.SERVICE_UNAVAILABLE if error.draining else HTTPStatus.TOO_MANY_REQUESTS
+        return Refusal(status, str(error), max(math.ceil(error.retry_after), 0))
+    if isinstance(error, NotReadyError):
+        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+    if isinstance(error, NotImplementedError):
+        return Refusal(HTTPStatus.NOT_IMPLEMENTED, f"request: {error}; see /docs for what is there")
+    incident = uuid.uuid4().hex[:12]
+    logger.error("unexpected error %s", incident, exc_info=error)
+    return Refusal(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        f"server: unexpected error {incident}; the server's log tells more under this id",
+    )
+
+
+def shown(value: object) -> str:
+    """A value as an error message shows it: short."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

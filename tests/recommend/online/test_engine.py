@@ -153,8 +153,8 @@ def test_one_requests_trouble_is_not_that_of_its_neighbours() -> None:
 def test_a_stage_in_trouble_gives_a_labelled_slate_in_time(
     stage: str, upset: Callable[[Any], Any], reasons: set[str]
 ) -> None:
-    limits = {f"{name}_ms": 40 for name in ("retrieve", "filter", "score", "order")}
-    made = Engine(deadline_ms=100, **limits)
+    in_time = {f"{name}_ms": 40 for name in ("retrieve", "filter", "score", "order")} | {"deadline_ms": 100}
+    made = Engine(**(in_time if reasons == {"late"} else {}))
     made.shelf.upset[stage] = upset
 
     async def go(engine: OnlineEngine) -> None:

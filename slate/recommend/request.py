@@ -26,6 +26,9 @@ class Request:
     ``at`` is the instant of the request, with its time zone. Histories should end before it, as they do in
     training; what clocks that disagree date later counts as happening now. A released history is the whole
     of what was known at the watermark, so a request dated before that is no replay: bring its history.
+
+    ``exclude`` holds items that this answer shall not show, ``blocked`` those that the user never wants to
+    see; they are counted apart. ``seed`` decides what chance decides; without one, user and instant do.
     """
 
     user_id: str | None = None
@@ -36,6 +39,8 @@ class Request:
     k: int | None = None
     at: datetime | None = None
     explain: bool = False
+    blocked: Sequence[str] = ()
+    seed: int | None = None
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,8 @@ class Serving:
         self._tower = Recorder(encoder._tower, "serving_default")
         self._ranker = Recorder(ranker._model, "score")
         self.lengths = {"tower": encoder.length, "ranker": ranker.length}
-        self.recommender.encoder = replace(encoder, _tower=self._tower)
-        self.recommender.ranker = replace(ranker, _model=self._ranker)
+        self.recommender.opened.encoder = replace(encoder, _tower=self._tower)
+        self.recommender.opened.ranker = replace(ranker, _model=self._ranker)
 
     def serve_features(self, requests: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
         """What ``tower`` and ``ranker`` were given and answered for JSON requests, one row a request.

@@ -1,27 +1,12 @@
-"""From scored candidates to an ordered slate."""
+"""Order by score and by difference from what is above."""
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-
-
-def by_score(scores: Floats, k: int) -> npt.NDArray[np.int64]:
-    """Positions of the ``k`` best finite scores, best first; ties keep the given order.
-
-    A score that is not finite never reaches a slate: it sinks and is cut.
-
-    >>> by_score(np.array([0.1, np.nan, 0.9, 0.1], np.float32), 3).tolist()
-    [2, 0, 3]
-    """
-    finite = np.isfinite(scores)
-    order = np.argsort(np.where(finite, -scores, np.inf), kind="stable")
-    return order[: min(k, int(finite.sum()))].astype(np.int64)
+from slate.recommend.arrays import Floats, Places
+from slate.recommend.ordering.relevance import by_score
 
 
-def by_relevance_and_diversity(
-    scores: Floats, embeddings: Floats, k: int, diversity: float
-) -> npt.NDArray[np.int64]:
+def by_relevance_and_diversity(scores: Floats, embeddings: Floats, k: int, diversity: float) -> Places:
     """Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
 
     Picks, one after the other, the candidate with the largest ``(1 - diversity) * relevance -

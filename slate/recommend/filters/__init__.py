@@ -1,0 +1,1 @@
+"""Filters: each a reason for which a candidate may not be shown."""

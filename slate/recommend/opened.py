@@ -1,0 +1,65 @@
+"""A release folder with everything in it opened."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from slate import columns
+from slate.config import DatasetConfig, RecommendConfig, RetrievalConfig, parse_section
+from slate.data.catalogue import Catalogue
+from slate.data.features import FeatureSpace
+from slate.ranking.scorer import Ranker
+from slate.recommend import fallback
+from slate.recommend.arrays import Floats
+from slate.recommend.users import UserStore
+from slate.retrieval.index import CandidateIndex, open_index
+from slate.retrieval.query import QueryEncoder
+
+QUERY_TOWER: Final = "retrieval/query_tower"
+INDEX: Final = "retrieval/index"
+EMBEDDINGS: Final = f"retrieval/{columns.EMBEDDINGS_FILE}"
+RANKER: Final = "ranking/model"
+USERS: Final = f"users/{columns.USERS_FILE}"
+
+
+class Opened:
+    """The models, tables and settings of one release. Holds no request state; safe to read from threads.
+
+    Args:
+        directory: a release folder, sealed or not; whoever opens it has verified it.
+        config: the release's configuration sections (``retrieval``, ``recommend`` and ``dataset`` are read).
+        release_id: what answers name.
+    """
+
+    def __init__(self, directory: Path, config: Mapping[str, Any], release_id: str) -> None:
+        retrieval = parse_section(RetrievalConfig, config.get("retrieval", {}))
+        self.directory = directory
+        self.sections = config
+        self.release_id = release_id
+        self.config = parse_section(RecommendConfig, config.get("recommend", {}))
+        self.catalogue = Catalogue.open(directory)
+        self.features = FeatureSpace.from_json(
+            (directory / columns.FEATURES_FILE).read_text(encoding="utf-8")
+        )
+        self.users = UserStore(directory / USERS)
+        self.index: CandidateIndex = open_index(directory / INDEX)
+        self.encoder = QueryEncoder.open(directory / QUERY_TOWER, self.features, retrieval.history)
+        self.ranker = Ranker.open(directory / RANKER, self.features)
+        self.fallback = fallback.read(directory)
+
+    @cached_property
+    def embeddings(self) -> Floats:
+        """Candidate embeddings by catalogue row, memory-mapped: [items, dim]."""
+        return np.asarray(np.load(self.directory / EMBEDDINGS, mmap_mode="r"))
+
+    @cached_property
+    def plain_event(self) -> str:
+        """What an item id without an event stands for: the target event of the lowest weight."""
+        described = self.sections.get("dataset")
+        if described is None:
+            return self.features.events[0]
+        config = parse_section(DatasetConfig, described)
+        return min(config.target_events, key=lambda name: (config.events[name].weight, name))

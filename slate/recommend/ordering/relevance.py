@@ -1,0 +1,18 @@
+"""Order by score alone."""
+
+import numpy as np
+
+from slate.recommend.arrays import Floats, Places
+
+
+def by_score(scores: Floats, k: int) -> Places:
+    """Positions of the ``k`` best finite scores, best first; ties keep the given order.
+
+    A score that is not finite never reaches a slate: it sinks and is cut.
+
+    >>> by_score(np.array([0.1, np.nan, 0.9, 0.1], np.float32), 3).tolist()
+    [2, 0, 3]
+    """
+    finite = np.isfinite(scores)
+    order = np.argsort(np.where(finite, -scores, np.inf), kind="stable")
+    return order[: min(k, int(finite.sum()))].astype(np.int64)

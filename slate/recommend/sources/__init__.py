@@ -1,0 +1,1 @@
+"""Sources: each names candidates in its own way."""

@@ -1,0 +1,1 @@
+"""The four stages over one release: retrieve, filter, score, order."""

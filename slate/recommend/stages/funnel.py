@@ -1,0 +1,89 @@
+"""The stages of one release, one after the other, for whoever calls them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from slate.clock import Clock, SystemClock
+from slate.recommend.engine import ScoreRequest, Scores
+from slate.recommend.filters.blocked import BlockedFilter
+from slate.recommend.filters.excluded import ExcludedFilter
+from slate.recommend.filters.seen import SeenFilter
+from slate.recommend.live import LiveState, NothingLive
+from slate.recommend.opened import Opened
+from slate.recommend.request import Interaction, Request, Slate
+from slate.recommend.sources.two_tower import TwoTowerSource
+from slate.recommend.stages.filter import Filtering
+from slate.recommend.stages.order import Ordering
+from slate.recommend.stages.prepare import Preparation
+from slate.recommend.stages.records import Ask, Candidates, Kept, Scored
+from slate.recommend.stages.retrieve import Quota, Retrieval
+from slate.recommend.stages.score import Scoring
+
+
+class Funnel:
+    """Four stages over an opened release, and the translation before them.
+
+    Every method answers for all asks at once, in their order. Thread-safe; holds no state of requests.
+    Each stage hands on finite scores and rows of the catalogue only.
+    """
+
+    def __init__(self, release: Opened, live: LiveState | None = None, clock: Clock | None = None) -> None:
+        filters = (SeenFilter(), ExcludedFilter(), BlockedFilter())
+        self._release = release
+        self._clock = clock or SystemClock()
+        self._preparation = Preparation(release, live or NothingLive(), self._clock)
+        self._retrieval = Retrieval(
+            release, [Quota(TwoTowerSource(release), release.config.candidates)], filters
+        )
+        self._filtering = Filtering(filters)
+        self._scoring = Scoring(release, self._retrieval)
+        self._ordering = Ordering(release, filters)
+
+    def prepare(self, requests: Sequence[Request]) -> list[Ask]:
+        """Requests in model terms; users are looked up."""
+        return [self._preparation.ask(request) for request in requests]
+
+    def retrieve(self, asks: Sequence[Ask], count: int | None = None) -> list[Candidates]:
+        """Candidates of every source, merged; ``count`` of each source instead of what is configured.
+
+        Raises:
+            ModelError: an embedding is not finite, or a source names what is not in the catalogue.
+        """
+        return self._retrieval.candidates(asks, count)
+
+    def filter(self, asks: Sequence[Ask], candidates: Sequence[Candidates]) -> list[Kept]:
+        """Candidates that may be shown, and what each filter removed."""
+        return [self._filtering.kept(*both) for both in zip(asks, candidates, strict=True)]
+
+    def score(self, asks: Sequence[Ask], kept: Sequence[Kept]) -> list[Scored]:
+        """The ranker's scores, best first."""
+        return self._scoring.scored(asks, kept)
+
+    def order(
+        self, asks: Sequence[Ask], requests: Sequence[Request], scored: Sequence[Scored]
+    ) -> list[Slate]:
+        """The slates."""
+        return [self._ordering.slate(*each) for each in zip(asks, requests, scored, strict=True)]
+
+    def slates(self, requests: Sequence[Request]) -> list[Slate]:
+        """All stages, one after the other."""
+        asks = self.prepare(requests)
+        return self.order(asks, requests, self.score(asks, self.filter(asks, self.retrieve(asks))))
+
+    def score_items(self, requests: Sequence[ScoreRequest]) -> list[Scores]:
+        """Scoring alone, of items that the caller names. None stands for an unknown item."""
+        asks = self.prepare([self._request(request) for request in requests])
+        return self._scoring.items(asks, [request.item_ids for request in requests])
+
+    def interactions(self, history: Sequence[str | Interaction], at: datetime) -> list[Interaction]:
+        """A history in full; see :meth:`slate.recommend.stages.prepare.Preparation.interactions`."""
+        return self._preparation.interactions(history, at)
+
+    def _request(self, request: ScoreRequest) -> Request:
+        at = request.at or self._clock.now()
+        return Request(
+            user_id=request.user_id,
+            history=None if request.history is None else self._preparation.interactions(request.history, at),
+            context=request.context,
+            at=at,
+        )

@@ -1,0 +1,104 @@
+"""Requests in model terms, looking users up where a request says nothing."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from slate.clock import Clock, microseconds
+from slate.data.sequences import History, natural
+from slate.recommend.arrays import Rows
+from slate.recommend.live import LiveState
+from slate.recommend.opened import Opened
+from slate.recommend.request import Interaction, Request
+from slate.recommend.stages.records import Ask
+from slate.recommend.users import UserState
+from slate.retrieval.query import Query
+
+
+class Preparation:
+    """Translates requests for one release."""
+
+    def __init__(self, release: Opened, live: LiveState, clock: Clock) -> None:
+        self._release = release
+        self._live = live
+        self._clock = clock
+        self._events = {name: code for code, name in enumerate(release.features.events, start=1)}
+
+    def ask(self, request: Request) -> Ask:
+        """One request in model terms. What the release does not know is left out and named."""
+        ids = self._release.catalogue.ids
+        at = microseconds(request.at or self._clock.now())
+        state = self._state(request)
+        given = state.history if request.history is None else sorted(request.history, key=_chronology)
+        history, ignored = self._history(given)
+        seen = ids.known_rows(state.seen) if request.history is None else history.items
+        ignored += [item for item in request.exclude if item not in ids]
+        return Ask(
+            query=Query(
+                history=history,
+                at=at,
+                user=state.features if request.features is None else request.features,
+                context=request.context,
+            ),
+            seen=np.unique(np.concatenate([seen, history.items])),
+            excluded=_sorted(ids.known_rows(request.exclude)),
+            ignored=tuple(ignored),
+            blocked=_sorted(ids.known_rows(self._blocked(request))),
+            user_id=request.user_id,
+            seed=_seed(request.user_id, at) if request.seed is None else request.seed,
+        )
+
+    def interactions(self, history: Sequence[str | Interaction], at: datetime) -> list[Interaction]:
+        """A history in full: a bare item id stands for the mildest target event, one minute after another,
+        the last of them a minute before ``at``.
+        """
+        count = len(history)
+        return [
+            each
+            if isinstance(each, Interaction)
+            else Interaction(each, self._release.plain_event, at - timedelta(minutes=count - place))
+            for place, each in enumerate(history)
+        ]
+
+    def _state(self, request: Request) -> UserState:
+        if request.user_id is None:
+            return UserState()
+        return self._release.users.get(request.user_id) or UserState()
+
+    def _blocked(self, request: Request) -> Collection[str]:
+        lasting = self._live.blocked(request.user_id) if request.user_id is not None else ()
+        return [*request.blocked, *lasting]
+
+    def _history(self, given: Sequence[Interaction]) -> tuple[History, list[str]]:
+        ids = self._release.catalogue.ids
+        rows, events, times, ignored = [], [], [], []
+        for interaction in given:
+            row = ids.row(interaction.item_id)
+            event = self._events.get(interaction.event)
+            if row is None or event is None:
+                ignored.append(interaction.item_id if row is None else interaction.event)
+                continue
+            rows.append(row)
+            events.append(event)
+            times.append(microseconds(interaction.at))
+        history = History(
+            np.asarray(rows, np.int32), np.asarray(events, np.int16), np.asarray(times, np.int64)
+        )
+        return history, ignored
+
+
+def _sorted(rows: Rows) -> Rows:
+    return np.unique(rows) if len(rows) else rows
+
+
+def _seed(user_id: str | None, at: int) -> int:
+    """The same for the same request, whoever answers it: neither release nor process enters."""
+    digest = hashlib.blake2b(f"{user_id!r} {at}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+def _chronology(interaction: Interaction) -> tuple[datetime, tuple[int, int, str], str]:
+    """The order in which histories enter training; see :func:`slate.data.sequences.chronological`."""
+    return interaction.at, natural(interaction.item_id), interaction.event

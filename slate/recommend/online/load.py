@@ -1,0 +1,92 @@
+"""Open a release so that its first request is as fast as its thousandth, or refuse it."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from slate.errors import ReleaseError
+from slate.recommend.golden import golden_problems
+from slate.recommend.online.ladder import Ladder, Precomputed, nothing_precomputed
+from slate.recommend.online.online import Loaded
+from slate.recommend.recommender import Recommender
+from slate.recommend.request import Request
+from slate.release.manifest import Manifest
+from slate.release.verify import check_requires
+
+#: What a release takes in memory, as a multiple of its files.
+_GROWTH: Final = 2.0
+_WARM_ROUNDS: Final = 5
+_WARM_BATCHES: Final = (1, 2, 4, 8, 16, 32)
+_SHOWN: Final = 3
+
+
+def load(directory: Path, manifest: Manifest, precomputed: Precomputed = nothing_precomputed) -> Loaded:
+    """Open, check and warm a release whose files were verified.
+
+    Raises:
+        ReleaseError: it needs other versions or more memory than is free, cannot be opened, or does not
+            answer its golden requests as it did when it was made.
+    """
+    check_requires(manifest)
+    _check_memory(manifest)
+    try:
+        recommender = Recommender(directory, manifest.config, manifest.release_id)
+        problems = golden_problems(recommender, [case.model_dump() for case in manifest.golden])
+    except Exception as error:
+        raise ReleaseError(
+            f"release {manifest.release_id}: cannot be opened ({type(error).__name__}: {error}); "
+            "roll its channel back"
+        ) from error
+    if not manifest.golden:
+        problems = ["it has no golden requests"]
+    if problems:
+        raise ReleaseError(
+            f"release {manifest.release_id}: does not answer as when it was made: "
+            f"{'; '.join(problems[:_SHOWN])}; roll its channel back"
+        )
+    _warm(recommender)
+    return Loaded(
+        release_id=manifest.release_id,
+        funnel=recommender.funnel,
+        scoring=recommender.funnel,
+        ladder=Ladder(manifest.release_id, recommender.fallback, recommender.config.k, precomputed),
+        known=recommender.catalogue.ids,
+    )
+
+
+def _check_memory(manifest: Manifest) -> None:
+    needed = _GROWTH * sum(entry.size for entry in manifest.files)
+    free = free_memory()
+    if free is not None and needed > free:
+        raise ReleaseError(
+            f"release {manifest.release_id}: may need {needed / 2**20:,.0f} MiB of memory and "
+            f"{free / 2**20:,.0f} MiB are free; give the server more"
+        )
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still take: of the machine, and of its control group where it has one."""
+    limits = []
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                limits.append(int(line.split()[1]) * 1024)
+    except OSError:
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
+    group = Path("/sys/fs/cgroup")
+    try:
+        most = (group / "memory.max").read_text(encoding="ascii").strip()
+        if most != "max":
+            limits.append(int(most) - int((group / "memory.current").read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        pass
+    return min(limits, default=None)
+
+
+def _warm(recommender: Recommender) -> None:
+    """Take every path once at each size, so that no request pays for tracing or for reading files."""
+    users: list[str | None] = [*recommender.users.sample(max(_WARM_BATCHES)), None]
+    for size in _WARM_BATCHES:
+        asked = [Request(user_id=users[place % len(users)]) for place in range(size)]
+        for _ in range(_WARM_ROUNDS):
+            recommender.recommend_batch(asked)

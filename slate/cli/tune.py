@@ -65,8 +65,14 @@ def tune(
     root = workdir.resolve() / "tuning"
     console.print(f"preparing {chosen.dataset.name}", highlight=False)
     prepared = prepare(chosen, code_fingerprint(), download_cache(), root)
-    with TuneProgress(chosen.tuning.trials, console) as progress:
-        search = search_best(chosen, prepared, root, jobs=jobs, timeout=timeout, listener=progress.event)
+    try:
+        with TuneProgress(chosen.tuning.trials, console) as progress:
+            search = search_best(chosen, prepared, root, jobs=jobs, timeout=timeout, listener=progress.event)
+    except KeyboardInterrupt:
+        Console(stderr=True).print(
+            "interrupted; finished trials are kept, and the same command goes on from them"
+        )
+        raise
     write_best(search, chosen, raw, given, out)
     report = write_report(search, chosen)
     if as_json:

@@ -112,7 +112,12 @@ class Workers:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=main, args=(theirs, self._threads, os.getpid()), daemon=True)
-        process.start()
+        # A terminal interrupts the whole group; what starts inherits the mask, and only we are to react.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         worker = _Worker(process, ours)
         self._workers.append(worker)

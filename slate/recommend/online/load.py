@@ -39,6 +39,8 @@ def load(directory: Path, manifest: Manifest, precomputed: Precomputed = nothing
         ) from error
     if not manifest.golden:
         problems = ["it has no golden requests"]
+    if list(recommender.index.ids) != list(recommender.catalogue.ids.ids):
+        problems.append("its index holds other items than its catalogue, or in another order")
     if problems:
         raise ReleaseError(
             f"release {manifest.release_id}: does not answer as when it was made: "

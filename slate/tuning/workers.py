@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -113,6 +114,8 @@ class Workers:
         ours, theirs = context.Pipe()
         process = context.Process(target=main, args=(theirs, self._threads, os.getpid()), daemon=True)
         # A terminal interrupts the whole group; what starts inherits the mask, and only we are to react.
+        # The tracker comes first: starting it unblocks the signal.
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()

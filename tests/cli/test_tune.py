@@ -85,6 +85,26 @@ def _alive(session: int) -> list[int]:
     return found
 
 
+def test_an_interrupt_ends_it_cleanly(tiny: Any, tmp_path: Path) -> None:
+    command = arguments(tmp_path, tiny.folders["raw"].parent / "tiny.yaml")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "slate.cli.main", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(_alive(process.pid)) < 2 or not list(tmp_path.glob("work/tuning/studies/*/study.db")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    # To the whole group, as a terminal sends it.
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "interrupted" in said, "Traceback" in said) == (130, True, False), said
+    assert not _alive(process.pid)
+
+
 def test_a_killed_search_goes_on_where_it_was(tuned: Tuned) -> None:
     assert "trial 0: finished" in tuned.printed_before_the_kill[-1]
     assert tuned.seconds_that_workers_outlived_it < 30

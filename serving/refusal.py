@@ -7,12 +7,23 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+from kserve import errors as kserve_errors
+
 from slate.errors import SlateError
 from slate.recommend.engine import NotReadyError, OverloadedError
 
 logger = logging.getLogger(__name__)
 
 _SHOWN: Final = 60
+_STATUSES: Final[tuple[tuple[type[Exception], HTTPStatus], ...]] = (
+    (NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (NotImplementedError, HTTPStatus.NOT_IMPLEMENTED),
+    (kserve_errors.InvalidInput, HTTPStatus.BAD_REQUEST),
+    (kserve_errors.ModelNotFound, HTTPStatus.NOT_FOUND),
+    (kserve_errors.ModelNotReady, HTTPStatus.SERVICE_UNAVAILABLE),
+    (kserve_errors.ServerNotReady, HTTPStatus.SERVICE_UNAVAILABLE),
+    (kserve_errors.UnsupportedProtocol, HTTPStatus.NOT_IMPLEMENTED),
+)
 
 
 class InputError(SlateError):
@@ -76,10 +87,9 @@ def refusal_of(error: Exception) -> Refusal:
     if isinstance(error, OverloadedError):
         status = HTTPStatus.SERVICE_UNAVAILABLE if error.draining else HTTPStatus.TOO_MANY_REQUESTS
         return Refusal(status, str(error), max(math.ceil(error.retry_after), 0))
-    if isinstance(error, NotReadyError):
-        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-    if isinstance(error, NotImplementedError):
-        return Refusal(HTTPStatus.NOT_IMPLEMENTED, f"request: {error}; see /docs for what is there")
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return Refusal(status, str(error))
     incident = uuid.uuid4().hex[:12]
     logger.error("unexpected error %s", incident, exc_info=error)
     return Refusal(

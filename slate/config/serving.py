@@ -6,14 +6,14 @@ from slate.config.section import Section
 
 
 class ServingConfig(Section):
-    """The model server: ports (0 takes a free one), the largest request, and how long it drains.
+    """The model server: ports, the largest request, and how long it drains.
 
     ``drain_s`` is how long a terminated server still answers while the balancers learn of it;
     ``grace_s`` how long work in flight may then take.
     """
 
-    http_port: int = Field(default=8080, ge=0, le=65_535)
-    grpc_port: int = Field(default=8081, ge=0, le=65_535)
+    http_port: int = Field(default=8080, ge=1, le=65_535)
+    grpc_port: int = Field(default=8081, ge=1, le=65_535)
     max_body_bytes: int = Field(default=4_194_304, ge=1)
     max_instances: int = Field(default=64, ge=1)
     max_k: int = Field(default=1000, ge=1)

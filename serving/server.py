@@ -1,0 +1,133 @@
+"""KServe's ModelServer with our data plane, the fast path before its HTTP application, and a drain."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+import kserve
+import uvicorn
+import uvloop
+from kserve import model_server
+from kserve.protocol.grpc.server import GRPCServer
+from kserve.protocol.rest.server import RESTServer
+
+from serving.dataplane import Repository, TruthfulDataPlane
+from serving.fast import FastPath
+from serving.handlers import add_handlers
+from serving.models import ServedModel
+from serving.quiet import silence_requests
+from serving.state import State
+
+logger = logging.getLogger(__name__)
+
+#: How long after the last accept a connection may still bring its request, in seconds.
+_LATE: Final = 0.3
+
+
+class _Http(uvicorn.Server):
+    """Uvicorn without signal handlers of its own, which closes its door before its connections."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        for server in self.servers:
+            server.close()
+        # Requests on connections accepted a moment ago are still on their way: they get their answers.
+        await asyncio.sleep(_LATE)
+        await super().shutdown(sockets)
+
+
+class _Rest(RESTServer):
+    """KServe's HTTP server with the fast path in front."""
+
+    def __init__(self, state: State, dataplane: TruthfulDataPlane, extension: Any) -> None:
+        super().__init__("", dataplane, extension, state.config.http_port)
+        self._state = state
+
+    def create_application(self) -> None:
+        super().create_application()
+        add_handlers(model_server.app)
+        self.config = uvicorn.Config(
+            FastPath(model_server.app, self._state),
+            host="0.0.0.0",  # noqa: S104 (a container's port)
+            port=self._state.config.http_port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            timeout_keep_alive=65,
+            timeout_graceful_shutdown=int(max(self._state.config.grace_s, 1)),
+        )
+        self._server = _Http(self.config)
+
+    def leave(self) -> None:
+        """Stop accepting, finish what is under way, end."""
+        self._server.should_exit = True
+
+
+class Server(kserve.ModelServer):
+    """Two models over HTTP and gRPC, until a signal comes.
+
+    Args:
+        state: the engine and the configuration.
+    """
+
+    def __init__(self, state: State) -> None:
+        config = state.config
+        super().__init__(
+            http_port=config.http_port,
+            grpc_port=config.grpc_port,
+            registered_models=Repository(),
+            enable_latency_logging=False,
+            grace_period=config.grace_s,
+        )
+        self.state = state
+        self.dataplane = TruthfulDataPlane(self.registered_models, state)
+        for service in state.services.values():
+            self.register_model(ServedModel(service, state.answered))
+        silence_requests()
+        self._rest = _Rest(state, self.dataplane, self.model_repository_extension)
+        options = {**vars(model_server.args), "grpc_max_receive_message_length": config.max_body_bytes}
+        self._grpc = GRPCServer(
+            config.grpc_port,
+            self.dataplane,
+            self.model_repository_extension,
+            kwargs=options,
+            grace_period=config.grace_s,
+        )
+
+    def run(self, alongside: AbstractAsyncContextManager[object] | None = None) -> None:
+        """Serve until SIGTERM or SIGINT, then drain. ``alongside`` is open, on the loop, meanwhile."""
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self.serve(alongside or contextlib.nullcontext()))
+
+    async def serve(self, alongside: AbstractAsyncContextManager[object]) -> None:
+        """See :meth:`run`."""
+        told = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told, told)
+        async with alongside:
+            servers: asyncio.Future[Any] = asyncio.gather(
+                self._rest.start(), self._grpc.start(self.max_threads)
+            )
+            waiting: asyncio.Future[Any] = asyncio.ensure_future(told.wait())
+            await asyncio.wait([servers, waiting], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if not servers.done():
+                await asyncio.sleep(self.state.config.drain_s)
+                self._rest.leave()
+                await self._grpc.stop()
+            await servers
+
+    def _told(self, told: asyncio.Event) -> None:
+        logger.info("going down: not ready from now on, still answering")
+        self.state.draining = True
+        told.set()

@@ -1,6 +1,5 @@
 """Ask a golden request now and then: ready means that the answers are right, not that a process lives."""
 
-import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -54,10 +53,3 @@ class HealthCheck:
     def _all_stuck(self, stage: str) -> bool:
         executor = self._stages.executors[stage]
         return executor.stuck >= executor.slots
-
-
-async def watch(check: HealthCheck, tell: Any, seconds: float = SECONDS) -> None:
-    """Check for ever; ``tell`` hears every outcome, empty for healthy."""
-    while True:
-        tell(await check.once())
-        await asyncio.sleep(seconds)

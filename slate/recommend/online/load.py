@@ -31,7 +31,8 @@ def load(directory: Path, manifest: Manifest, precomputed: Precomputed = nothing
     _check_memory(manifest)
     try:
         recommender = Recommender(directory, manifest.config, manifest.release_id)
-        problems = golden_problems(recommender, [case.model_dump() for case in manifest.golden])
+        golden = tuple(case.model_dump() for case in manifest.golden)
+        problems = golden_problems(recommender, golden)
     except Exception as error:
         raise ReleaseError(
             f"release {manifest.release_id}: cannot be opened ({type(error).__name__}: {error}); "
@@ -53,6 +54,7 @@ def load(directory: Path, manifest: Manifest, precomputed: Precomputed = nothing
         scoring=recommender.funnel,
         ladder=Ladder(manifest.release_id, recommender.fallback, recommender.config.k, precomputed),
         known=recommender.catalogue.ids,
+        golden=golden,
     )
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from slate.config.online import OnlineConfig
 from slate.recommend.engine import Answer, NotReadyError, OverloadedError, ScoreRequest, Scores
@@ -25,13 +25,17 @@ class Scoring(Protocol):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A release that was verified, opened, checked and warmed. ``known`` are its item ids."""
+    """A release that was verified, opened, checked and warmed.
+
+    ``known`` are its item ids, ``golden`` the requests whose answers are known.
+    """
 
     release_id: str
     funnel: Funnel
     scoring: Scoring
     ladder: Ladder
     known: Container[str]
+    golden: Sequence[Mapping[str, Any]] = ()
 
 
 #: Told of every slate that goes out: the request, the slate, seconds; gives the exposure's id.
@@ -43,7 +47,8 @@ Fallen = Callable[[str, str], None]
 class OnlineEngine:
     """Answers from the current release; see :class:`slate.recommend.engine.Engine`.
 
-    A request is answered as a whole by the release that was current when it came.
+    A request is answered as a whole by the release that was current when it came. ``trouble`` says why the
+    release that answers is not fit to: it is not ready then, and answers whoever asks all the same.
     """
 
     def __init__(
@@ -60,11 +65,12 @@ class OnlineEngine:
         self._expose = expose
         self._fallen = fallen
         self.admission = Admission(config.pending, config.deadline_ms / 1000)
+        self.trouble = ""
         self._current: tuple[Loaded, Batches] | None = None
 
     @property
     def ready(self) -> bool:
-        return self._current is not None and not self.admission.draining
+        return self._current is not None and not self.trouble and not self.admission.draining
 
     @property
     def release_id(self) -> str | None:
@@ -75,6 +81,7 @@ class OnlineEngine:
         config = self._config
         batches = Batches(release.funnel, self._stages, config.lanes, config.batch, self._learn)
         self._current = (release, batches)
+        self.trouble = ""
 
     def withdraw(self) -> None:
         """Answer nothing any more: the release turned out to be none."""

@@ -1,0 +1,80 @@
+"""What was shown to whom: an id for each slate, and a record that nobody waits for."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from slate.clock import Clock, SystemClock, isoformat
+from slate.feedback.signing import Signer
+from slate.feedback.writer import BackgroundWriter
+
+SCHEMA: Final = 1
+
+
+class ExposureLog:
+    """Signs and records slates of one variant.
+
+    Args:
+        signer: None gives no ids, and then nothing is recorded either: an outcome could not be joined.
+        writer: the stream of this variant; that of shadow answers is one of its own.
+    """
+
+    def __init__(
+        self, variant: str, signer: Signer | None, writer: BackgroundWriter, clock: Clock | None = None
+    ) -> None:
+        self._variant = variant
+        self._signer = signer
+        self._writer = writer
+        self._clock = clock or SystemClock()
+        self.failed = 0
+
+    @property
+    def dropped(self) -> int:
+        """Records that were not kept, for whatever reason."""
+        return self._writer.dropped + self.failed
+
+    def expose(
+        self,
+        user_id: str | None,
+        release_id: str,
+        rung: str,
+        items: Sequence[Any],
+        context: Mapping[str, object],
+        seconds: float,
+    ) -> str | None:
+        """The exposure id of a slate that goes to a user; None for a slate to nobody known.
+
+        Args:
+            items: the slate's, as they are answered.
+            seconds: how long the answer took.
+        """
+        if user_id is None or self._signer is None:
+            return None
+        exposure_id = self._signer.sign(user_id, release_id, self._variant)
+        try:
+            record = {
+                "schema": SCHEMA,
+                "exposure_id": exposure_id,
+                "timestamp": isoformat(self._clock.now()),
+                "user_id": user_id,
+                "assigned_variant": self._variant,
+                "served_variant": self._variant,
+                "release_id": release_id,
+                "rung": rung,
+                "latency_ms": round(1000 * seconds, 3),
+                "context": context,
+                "items": [asdict(item) if is_dataclass(item) else item for item in items],  # type: ignore[arg-type]
+            }
+            self._writer.put(json.dumps(record, default=_plain, separators=(",", ":")).encode())
+        except (TypeError, ValueError):
+            # A context that is no JSON costs the record, never the answer.
+            self.failed += 1
+        return exposure_id
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return isoformat(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")

@@ -13,6 +13,8 @@ VALUE: Final = "value"
 WEIGHT: Final = "weight"
 TIMESTAMP: Final = "timestamp"
 TITLE: Final = "title"
+#: Of users: whom they follow.
+FOLLOWS: Final = "follows"
 
 #: The columns every prepared interactions table has, in this order. Context features follow them.
 INTERACTION_COLUMNS: Final = (USER, ITEM, EVENT, VALUE, WEIGHT, TIMESTAMP)

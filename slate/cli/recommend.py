@@ -86,7 +86,7 @@ def _print_explanation(slate: Slate, console: Console) -> None:
     explanation = slate.explanation
     if explanation is None:
         return
-    console.print(f"retrieved and kept: {len(explanation.retrieved)}")
+    console.print(f"retrieved: {len(explanation.retrieved)}, scored: {len(explanation.scored)}")
     for name, items in explanation.removed.items():
         console.print(f"removed, {name}: {len(items)}")
     table = Table(title="shown")

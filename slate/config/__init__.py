@@ -13,6 +13,7 @@ from slate.config.dataset import (
     Feature,
     FeatureKind,
     FeatureMap,
+    FollowsTable,
     InteractionsTable,
     Limits,
     Range,
@@ -21,8 +22,20 @@ from slate.config.dataset import (
 from slate.config.drift import DriftConfig
 from slate.config.load import default_config_path, load_config, parse_config, read_config
 from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
-from slate.config.operations import RecommendConfig, RolloutConfig, StoreConfig
+from slate.config.operations import RolloutConfig, StoreConfig
 from slate.config.quality import EvaluationConfig, GateConfig
+from slate.config.recommend import (
+    AgeConfig,
+    AvailableConfig,
+    CoOccurrenceSourceConfig,
+    CountryConfig,
+    ExplorationConfig,
+    FiltersConfig,
+    FreshnessConfig,
+    Item2VecSourceConfig,
+    RecommendConfig,
+    SourcesConfig,
+)
 from slate.config.root import SlateConfig
 from slate.config.section import Section, describe, parse_section
 from slate.config.serving import ServingConfig
@@ -30,18 +43,27 @@ from slate.config.tracking import TrackingConfig
 from slate.config.tuning import Parameter, TuningConfig
 
 __all__ = [
+    "AgeConfig",
+    "AvailableConfig",
     "CheckSeverity",
+    "CoOccurrenceSourceConfig",
     "Condition",
+    "CountryConfig",
     "DatasetConfig",
     "DriftConfig",
     "EvaluationConfig",
     "Event",
+    "ExplorationConfig",
     "Feature",
     "FeatureKind",
     "FeatureMap",
+    "FiltersConfig",
+    "FollowsTable",
+    "FreshnessConfig",
     "GateConfig",
     "IndexConfig",
     "InteractionsTable",
+    "Item2VecSourceConfig",
     "Limits",
     "Parameter",
     "Range",
@@ -52,6 +74,7 @@ __all__ = [
     "Section",
     "ServingConfig",
     "SlateConfig",
+    "SourcesConfig",
     "SplitConfig",
     "StoreConfig",
     "Table",

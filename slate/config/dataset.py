@@ -131,6 +131,20 @@ class InteractionsTable(Table):
     timestamp_unit: Literal["s", "ms", "us", "ns"] = "s"
 
 
+class FollowsTable(Table):
+    """Who follows whom, a row each: other users, or authors of items. It has no features.
+
+    ``columns`` may map user_id and follows. What a user follows becomes part of what is known of the user and
+    reaches no model; the source ``followed`` reads it.
+    """
+
+    @model_validator(mode="after")
+    def _no_features(self) -> Self:
+        if self.features:
+            raise ValueError(f"follows.features: {', '.join(self.features)} would not be used; remove them")
+        return self
+
+
 def _severity(value: object) -> object:
     return "off" if value is False else value  # YAML reads a bare off as false.
 
@@ -176,6 +190,7 @@ class DatasetConfig(Section):
     interactions: InteractionsTable
     items: Table | None = None
     users: Table | None = None
+    follows: FollowsTable | None = None
     events: dict[str, Event] = Field(default_factory=lambda: {"interaction": Event()})
     validation: dict[str, CheckSeverity] = Field(default_factory=dict)
     limits: Limits = Limits()
@@ -200,7 +215,7 @@ class DatasetConfig(Section):
         tables = (
             ("interactions", self.interactions, columns.INTERACTION_COLUMNS),
             ("items", self.items, (columns.ITEM, columns.TITLE)),
-            ("users", self.users, (columns.USER,)),
+            ("users", self.users, (columns.USER, columns.FOLLOWS) if self.follows else (columns.USER,)),
         )
         for name, table, taken in tables:
             for feature in table.features if table else ():

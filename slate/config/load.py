@@ -50,7 +50,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, An
         raise ConfigError(f"config {path}: expected sections such as 'dataset:', found {type(raw).__name__}")
     dataset = raw.get("dataset")
     if isinstance(dataset, dict) and dataset.get("source") is None:
-        for name in ("interactions", "items", "users"):
+        for name in ("interactions", "items", "users", "follows"):
             _absolute(dataset.get(name), path.parent.resolve())
     return _overridden(raw, overrides)
 

@@ -1,17 +1,6 @@
-"""How a release is stored, answers and rolls out."""
-
-from pydantic import Field
+"""How a release is stored and rolls out."""
 
 from slate.config.section import Section
-
-
-class RecommendConfig(Section):
-    """The slate: its length, how many candidates are ranked, and how it is ordered."""
-
-    k: int = Field(default=10, ge=1)
-    candidates: int = Field(default=200, ge=1)
-    diversity: float = Field(default=0.0, ge=0, le=1)
-    golden: int = Field(default=8, ge=1)
 
 
 class RolloutConfig(Section):

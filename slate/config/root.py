@@ -7,8 +7,9 @@ from pydantic import BaseModel
 from slate.config.dataset import DatasetConfig
 from slate.config.drift import DriftConfig
 from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
-from slate.config.operations import RecommendConfig, RolloutConfig, StoreConfig
+from slate.config.operations import RolloutConfig, StoreConfig
 from slate.config.quality import EvaluationConfig, GateConfig
+from slate.config.recommend import RecommendConfig
 from slate.config.section import Section
 from slate.config.serving import ServingConfig
 from slate.config.tracking import TrackingConfig

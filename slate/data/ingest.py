@@ -15,7 +15,15 @@ import pyarrow.parquet as pq
 
 from slate import columns
 from slate.clock import isoformat
-from slate.config import Condition, DatasetConfig, Feature, FeatureKind, InteractionsTable, Table
+from slate.config import (
+    Condition,
+    DatasetConfig,
+    Feature,
+    FeatureKind,
+    FollowsTable,
+    InteractionsTable,
+    Table,
+)
 from slate.data import convert, engine, movielens
 from slate.errors import DataError
 
@@ -76,7 +84,7 @@ def source_fingerprint(config: DatasetConfig, cache: Path) -> str:
     """sha256 over the raw files and the description: what a cached ingest depends on."""
     digest = hashlib.sha256(config.model_dump_json().encode())
     place = located(config, cache)
-    for name in ("interactions", "items", "users"):
+    for name in ("interactions", "items", "users", "follows"):
         table = getattr(place, name)
         if table is None:
             continue
@@ -109,6 +117,8 @@ def ingest(config: DatasetConfig, out: Path, cache: Path) -> dict[str, Any]:
         raise DataError(_nothing_matches(config, read))
     items, unlisted_items = _entities(connection, config.items, "items", columns.ITEM, kept)
     users, unlisted_users = _entities(connection, config.users, "users", columns.USER, kept)
+    if config.follows is not None:
+        users = _with_follows(connection, config.follows, users)
     unreadable = {
         f"{name}.{column.removeprefix(_FLAG)}": pc.sum(table[column]).as_py() or 0
         for name, table in (("interactions", kept), ("items", items), ("users", users))
@@ -343,6 +353,27 @@ def _entities(
     )
     together = pa.concat_tables([listed, added.cast(listed.schema)])
     return together.sort_by(key) if len(missing) else listed, len(missing)
+
+
+def _with_follows(connection: Any, table: FollowsTable, users: pa.Table) -> pa.Table:
+    """Users with the sorted list of whom each follows, null for those who follow nobody.
+
+    A follower that no other table names is nobody to recommend to, and is left out.
+    """
+    raw = engine.read(connection, table, "follows")
+    who, whom = (
+        convert.blank_to_null(
+            convert.text(engine.column(raw, table.columns.get(name, name), "follows", f"columns.{name}"))
+        )
+        for name in (columns.USER, columns.FOLLOWS)
+    )
+    pairs = raw.select(**{columns.USER: who, columns.FOLLOWS: whom}).drop_null().distinct()
+    fetched = engine.fetch(pairs.order_by(columns.USER, columns.FOLLOWS), "follows")
+    listed: dict[str, list[str]] = {}
+    for user, followed in zip(*(fetched[name].to_pylist() for name in pairs.columns), strict=True):
+        listed.setdefault(user, []).append(followed)
+    column = [listed.get(user) for user in users[columns.USER].to_pylist()]
+    return users.append_column(columns.FOLLOWS, pa.array(column, pa.list_(pa.string())))
 
 
 def _add_features(side: _Side, raw: ir.Table, features: Mapping[str, Feature], name: str) -> None:

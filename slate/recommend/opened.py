@@ -17,6 +17,8 @@ from slate.recommend.arrays import Floats
 from slate.recommend.users import UserStore
 from slate.retrieval.index import CandidateIndex, open_index
 from slate.retrieval.query import QueryEncoder
+from slate.retrieval.sources import records
+from slate.retrieval.sources.records import ItemRecords
 
 QUERY_TOWER: Final = "retrieval/query_tower"
 INDEX: Final = "retrieval/index"
@@ -54,6 +56,11 @@ class Opened:
     def embeddings(self) -> Floats:
         """Candidate embeddings by catalogue row, memory-mapped: [items, dim]."""
         return np.asarray(np.load(self.directory / EMBEDDINGS, mmap_mode="r"))
+
+    @cached_property
+    def item_records(self) -> ItemRecords:
+        """How wanted each item is and since when it is there, by catalogue row."""
+        return ItemRecords.read(self.directory / records.FILE, len(self.catalogue))
 
     @cached_property
     def plain_event(self) -> str:

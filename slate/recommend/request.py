@@ -56,11 +56,20 @@ class SlateItem:
 
 @dataclass(frozen=True)
 class Explanation:
-    """How candidates passed each stage, by item id, and what of the request was not understood."""
+    """How candidates passed each stage, by item id, and what of the request was not understood.
 
+    ``sources`` are those that named a candidate and ``retrieved`` its two-tower similarity. Then it is in one
+    of ``removed`` (by the first filter that took it), ``surplus`` (more than its source was to bring) and
+    ``scored`` (the ranker's score and each event's probability). ``adjusted`` are the scores that the order
+    went by; position and propensity are the slate's.
+    """
+
+    sources: Mapping[str, Sequence[str]]
     retrieved: Mapping[str, float]
     removed: Mapping[str, Sequence[str]]
+    surplus: Sequence[str]
     scored: Mapping[str, Mapping[str, float]]
+    adjusted: Mapping[str, float]
     ignored: Sequence[str]
 
 

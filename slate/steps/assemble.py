@@ -13,13 +13,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from slate import columns
-from slate.config import DatasetConfig, RankingConfig, RetrievalConfig, parse_section
+from slate.config import DatasetConfig, RankingConfig, RecommendConfig, RetrievalConfig, parse_section
 from slate.data import statistics
 from slate.data.catalogue import Catalogue
 from slate.data.features import FeatureSpace
 from slate.data.holdout import Split
 from slate.evaluation.holdout import HISTORY_FILE
 from slate.recommend import fallback, recommender, users
+from slate.retrieval.sources.write import write_sources
 
 CONTENT: Final = "content"
 DRAFT: Final = "draft.json"
@@ -45,6 +46,7 @@ def assemble(
     dataset_config = parse_section(DatasetConfig, config["dataset"])
     retrieval = parse_section(RetrievalConfig, config["retrieval"])
     ranking = parse_section(RankingConfig, config["ranking"])
+    recommend = parse_section(RecommendConfig, config["recommend"])
     content.mkdir(parents=True)
     copies = {
         two_tower / "query_tower": recommender.QUERY_TOWER,
@@ -67,6 +69,7 @@ def assemble(
     )
     everything = split.everything()
     _write_popular(everything, dataset_config.target_events, content)
+    write_sources(recommend, split, log, dataset_config.target_events, content)
     tables = {"interactions": everything, "items": catalogue.table, "users": user_table}
     (content / columns.STATISTICS_FILE).write_text(
         json.dumps(statistics.describe(tables), ensure_ascii=False, sort_keys=True), encoding="utf-8"

@@ -1,5 +1,6 @@
 """Filters say what they kept and what they removed; nothing vanishes uncounted."""
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
@@ -60,3 +61,15 @@ def without(rows: Rows, candidates: Rows) -> Filtered:
     if not len(rows):
         return Filtered(np.arange(len(candidates), dtype=np.int64), np.empty(0, np.int64))
     return Filtered.by(np.isin(candidates, rows))
+
+
+def spare(count: int, removed: int, items: int) -> int:
+    """How many more than ``count`` of ``items`` to fetch when ``removed`` of them, anywhere, are taken out.
+
+    They are taken to lie evenly among the candidates.
+
+    >>> [spare(100, removed, 1000) for removed in (0, 500, 900, 1000)]
+    [0, 100, 900, 1000]
+    """
+    left = items - removed
+    return items if left <= 0 else min(items, math.ceil(count * removed / left))

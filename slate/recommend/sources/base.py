@@ -26,3 +26,10 @@ class Source(Protocol):
     def candidates(self, asked: Asked, counts: Sequence[int]) -> list[Rows]:
         """For each ask up to ``counts[i]`` distinct catalogue rows, best first."""
         ...
+
+
+class Quota(NamedTuple):
+    """A source, and how many of its candidates shall be left after filtering."""
+
+    source: Source
+    wanted: int

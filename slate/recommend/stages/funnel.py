@@ -5,18 +5,16 @@ from datetime import datetime
 
 from slate.clock import Clock, SystemClock
 from slate.recommend.engine import ScoreRequest, Scores
-from slate.recommend.filters.blocked import BlockedFilter
-from slate.recommend.filters.excluded import ExcludedFilter
-from slate.recommend.filters.seen import SeenFilter
+from slate.recommend.filters.build import filters_of
 from slate.recommend.live import LiveState, NothingLive
 from slate.recommend.opened import Opened
 from slate.recommend.request import Interaction, Request, Slate
-from slate.recommend.sources.two_tower import TwoTowerSource
+from slate.recommend.sources.build import quotas_of
 from slate.recommend.stages.filter import Filtering
 from slate.recommend.stages.order import Ordering
 from slate.recommend.stages.prepare import Preparation
 from slate.recommend.stages.records import Ask, Candidates, Kept, Scored
-from slate.recommend.stages.retrieve import Quota, Retrieval
+from slate.recommend.stages.retrieve import Retrieval
 from slate.recommend.stages.score import Scoring
 
 
@@ -28,13 +26,11 @@ class Funnel:
     """
 
     def __init__(self, release: Opened, live: LiveState | None = None, clock: Clock | None = None) -> None:
-        filters = (SeenFilter(), ExcludedFilter(), BlockedFilter())
-        self._release = release
+        live = live or NothingLive()
+        filters = filters_of(release, live)
         self._clock = clock or SystemClock()
-        self._preparation = Preparation(release, live or NothingLive(), self._clock)
-        self._retrieval = Retrieval(
-            release, [Quota(TwoTowerSource(release), release.config.candidates)], filters
-        )
+        self._preparation = Preparation(release, live, self._clock)
+        self._retrieval = Retrieval(release, quotas_of(release), filters)
         self._filtering = Filtering(filters)
         self._scoring = Scoring(release, self._retrieval)
         self._ordering = Ordering(release, filters)

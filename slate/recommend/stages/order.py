@@ -1,39 +1,73 @@
 """The last stage: from scored candidates to the slate."""
 
+import numpy as np
 
-from slate.recommend import fallback
+from slate.recommend import attributes, fallback
+from slate.recommend.arrays import Floats, Places
 from slate.recommend.explain import explained
 from slate.recommend.filters.base import Filter, apply_filters
 from slate.recommend.opened import Opened
+from slate.recommend.ordering.caps import Cap, capped
 from slate.recommend.ordering.diversity import by_relevance_and_diversity
+from slate.recommend.ordering.exploration import explored
+from slate.recommend.ordering.freshness import with_freshness
 from slate.recommend.ordering.relevance import by_score
 from slate.recommend.request import Request, Slate, SlateItem
+from slate.recommend.sources.build import since_of
 from slate.recommend.stages.records import Ask, Scored
 
 PERSONALISED = "personalised"
 
 
 class Ordering:
-    """Orders the candidates of one release."""
+    """Orders the candidates of one release: freshness, diversity, caps, then the exploring position.
+
+    Raises:
+        ConfigError: a feature that the configuration names is not one of the items'.
+    """
 
     def __init__(self, release: Opened, filters: tuple[Filter, ...]) -> None:
+        config = release.config
         self._release = release
         self._filters = filters
+        self._since = (
+            since_of(release, config.freshness.column, "recommend.freshness.column")
+            if config.freshness.boost
+            else None
+        )
+        self._caps = tuple(
+            Cap(
+                [attributes.texts(v) for v in attributes.raw(release.catalogue, name, "recommend.caps")], most
+            )
+            for name, most in sorted(config.caps.items())
+        )
 
     def slate(self, ask: Ask, request: Request, scored: Scored) -> Slate:
-        """The answer; where no candidate is left, the popular items that pass the filters."""
+        """The answer; where no candidate is left, the popular items that pass the filters.
+
+        The score of an item is the ranker's, whatever the order made of it.
+        """
         release = self._release
         k = release.config.k if request.k is None else request.k
-        diversity = release.config.diversity
-        picked = (
-            by_relevance_and_diversity(scored.scores, release.embeddings[scored.rows], k, diversity)
-            if diversity
-            else by_score(scored.scores, k)
+        adjusted = self._adjusted(ask, scored)
+        exploration = release.config.exploration
+        reach = k + exploration.pool - 1 if exploration.rate else k
+        picked = explored(
+            self._ordered(scored, adjusted, reach),
+            k,
+            exploration.rate,
+            exploration.position,
+            exploration.pool,
+            ask.seed,
         )
         ids = release.catalogue.ids.ids
         items = tuple(
-            SlateItem(ids[scored.rows[at]], float(scored.scores[at]), position, scored.source(at))
-            for position, at in enumerate(picked, start=1)
+            SlateItem(
+                ids[scored.rows[at]], float(scored.scores[at]), position, scored.source(at), float(propensity)
+            )
+            for position, (at, propensity) in enumerate(
+                zip(picked.places, picked.propensities, strict=True), start=1
+            )
         )
         rung = PERSONALISED
         if not items:
@@ -43,11 +77,29 @@ class Ordering:
             items=items,
             rung=rung,
             release_id=release.release_id,
-            explanation=explained(release, ask, scored) if request.explain else None,
+            explanation=explained(release, ask, scored, adjusted) if request.explain else None,
         )
+
+    def _adjusted(self, ask: Ask, scored: Scored) -> Floats:
+        freshness = self._release.config.freshness
+        if self._since is None:
+            return scored.scores
+        since = self._since[scored.rows]
+        return with_freshness(scored.scores, since, ask.query.at, freshness.boost, freshness.half_life_days)
+
+    def _ordered(self, scored: Scored, scores: Floats, k: int) -> Places:
+        diversity = self._release.config.diversity
+        most = len(scores) if self._caps else k
+        if diversity:
+            embeddings = self._release.embeddings[scored.rows]
+            order = by_relevance_and_diversity(scores, embeddings, most, diversity)
+        else:
+            order = by_score(scores, most)
+        return capped(order, scored.rows, self._caps, k) if self._caps else order
 
     def _popular(self, ask: Ask, k: int) -> tuple[SlateItem, ...]:
         ids = self._release.catalogue.ids
         ranking = [(item, score) for item, score in self._release.fallback if item in ids]
-        kept = apply_filters(self._filters, ask, ids.known_rows(item for item, _ in ranking)).kept
+        rows = np.asarray(ids.known_rows(item for item, _ in ranking))
+        kept = apply_filters(self._filters, ask, rows).kept
         return fallback.popular([ranking[place] for place in kept[:k]], (), k)

@@ -1,7 +1,6 @@
 """The first stage: every source's candidates, merged."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -9,15 +8,8 @@ from slate.errors import ModelError
 from slate.recommend.arrays import Floats, Places, Rows
 from slate.recommend.filters.base import Filter
 from slate.recommend.opened import Opened
-from slate.recommend.sources.base import Asked, Source
+from slate.recommend.sources.base import Asked, Quota, Source
 from slate.recommend.stages.records import Ask, Candidates
-
-
-class Quota(NamedTuple):
-    """A source, and how many of its candidates shall be left after filtering."""
-
-    source: Source
-    wanted: int
 
 
 class Retrieval:

@@ -1,0 +1,44 @@
+"""Items that cannot be had."""
+
+from collections.abc import Collection
+
+import numpy as np
+import numpy.typing as npt
+
+from slate.data.vocabulary import IdMap
+from slate.recommend.arrays import Rows
+from slate.recommend.filters.base import Filtered
+from slate.recommend.live import LiveState
+from slate.recommend.stages.records import Ask
+
+
+class UnavailableFilter:
+    """Removes what was taken down, by live state or by an attribute of the release's items.
+
+    Args:
+        denied: by catalogue row, whether the release says that the item is not available.
+    """
+
+    name = "unavailable"
+
+    def __init__(self, ids: IdMap, denied: npt.NDArray[np.bool_], live: LiveState) -> None:
+        self._ids = ids
+        self._denied = denied
+        self._live = live
+        self._current: tuple[Collection[str], npt.NDArray[np.bool_], int] = ((), denied, int(denied.sum()))
+
+    def apply(self, _ask: Ask, candidates: Rows, /) -> Filtered:
+        return Filtered.by(self._mask()[0][candidates])
+
+    def headroom(self, _ask: Ask, _count: int, /) -> int:
+        return self._mask()[1]
+
+    def _mask(self) -> tuple[npt.NDArray[np.bool_], int]:
+        down = self._live.unavailable()
+        known, mask, count = self._current
+        if down is not known and down != known:
+            mask = self._denied.copy()
+            mask[self._ids.known_rows(down)] = True
+            count = int(mask.sum())
+            self._current = (down, mask, count)
+        return mask, count

@@ -1,0 +1,70 @@
+"""The sources of a release, from its configuration."""
+
+from slate.config import DatasetConfig, parse_section
+from slate.recommend import attributes
+from slate.recommend.attributes import Instants
+from slate.recommend.opened import Opened
+from slate.recommend.sources import neighbours
+from slate.recommend.sources.base import Quota, Source
+from slate.recommend.sources.followed import FollowedAuthorsSource, FollowedUsersSource
+from slate.recommend.sources.fresh import FreshSource
+from slate.recommend.sources.neighbours import NeighbourSource
+from slate.recommend.sources.popular import PopularSource
+from slate.recommend.sources.two_tower import TwoTowerSource
+from slate.retrieval.sources import co_occurrence, item2vec
+from slate.retrieval.sources.neighbours import Neighbours
+
+
+def quotas_of(release: Opened) -> tuple[Quota, ...]:
+    """The sources that are on, and how many candidates each brings.
+
+    Raises:
+        ConfigError: a feature that a source names is not one of the items'.
+        ReleaseError: the release lacks what a source reads; it was assembled without it.
+    """
+    config = release.config.sources
+    own = release.config.candidates if config.two_tower.count is None else config.two_tower.count
+    quotas: list[Quota] = [Quota(TwoTowerSource(release), own)] if own else []
+    if config.co_occurrence.count:
+        near = _near(release, neighbours.CO_OCCURRENCE, co_occurrence.FILE, config.co_occurrence.recent)
+        quotas.append(Quota(near, config.co_occurrence.count))
+    if config.item2vec.count:
+        near = _near(release, neighbours.ITEM2VEC, item2vec.FILE, config.item2vec.recent)
+        quotas.append(Quota(near, config.item2vec.count))
+    if config.popular.count:
+        quotas.append(Quota(PopularSource(release.item_records), config.popular.count))
+    if config.fresh.count:
+        since = since_of(release, config.fresh.column, "recommend.sources.fresh.column")
+        quotas.append(Quota(FreshSource(since), config.fresh.count))
+    if config.followed.count:
+        quotas.append(Quota(_followed(release, config.followed.author), config.followed.count))
+    return tuple(quotas)
+
+
+def since_of(release: Opened, column: str | None, setting: str) -> Instants:
+    """Since when each item is there: by a timestamp feature, else by its first interaction."""
+    if column is None:
+        return release.item_records.first_seen
+    return attributes.instants(attributes.raw(release.catalogue, column, setting))
+
+
+def _near(release: Opened, name: str, file: str, recent: int) -> NeighbourSource:
+    table = Neighbours.read(release.directory / file, len(release.catalogue))
+    events = release.features.events
+    return NeighbourSource(name, table, {events.index(n) + 1 for n in _targets(release)}, recent)
+
+
+def _targets(release: Opened) -> tuple[str, ...]:
+    """The events that say an item was wanted."""
+    described = release.sections.get("dataset")
+    names = release.features.events
+    if described is None:
+        return names
+    return tuple(n for n in parse_section(DatasetConfig, described).target_events if n in names)
+
+
+def _followed(release: Opened, author: str | None) -> Source:
+    if author is None:
+        return FollowedUsersSource(release.users, release.catalogue.ids, _targets(release))
+    column = attributes.raw(release.catalogue, author, "recommend.sources.followed.author")
+    return FollowedAuthorsSource([attributes.texts(v) for v in column], release.item_records.first_seen)

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from slate.cli.parameters import download_cache
-from slate.config import default_config_path, parse_config, read_config
+from slate.cli.parameters import download_cache, tracked
+from slate.config import SlateConfig, default_config_path, parse_config, read_config
 from slate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,10 +75,24 @@ def tune(
         raise
     write_best(search, chosen, raw, given, out)
     report = write_report(search, chosen)
+    problem = _record(search, chosen, workdir)
+    if problem:
+        Console(stderr=True, soft_wrap=True).print(f"[yellow]warning:[/yellow] {escape(problem)}")
     if as_json:
         typer.echo(json.dumps(machine_readable(search, out, report), ensure_ascii=False))
     else:
         _print(search, out, report, console)
+
+
+def _record(search: "Search", chosen: SlateConfig, workdir: Path) -> str:
+    """Record the trials with MLflow; why that failed, empty where it did not."""
+    from slate.tracking.attempt import attempt
+    from slate.tracking.study import record_study
+
+    section = tracked(chosen, workdir).tracking
+    trials = [trial.plain() for trial in search.trials]
+    objective = chosen.tuning.objective
+    return attempt(section, lambda client: record_study(client, section, search.name, objective, trials))
 
 
 def machine_readable(search: "Search", out: Path, report: Path) -> dict[str, Any]:

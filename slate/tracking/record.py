@@ -136,16 +136,22 @@ def find(client: Any, config: TrackingConfig, run_id: str) -> Any | None:
 
 def create(client: Any, config: TrackingConfig, run_id: str) -> str:
     """Make the MLflow run of one of our runs, and the experiment where there is none; MLflow's id of it."""
-    experiment = client.get_experiment_by_name(config.experiment)
-    if experiment is None:
-        number = client.create_experiment(
-            config.experiment, artefact_location(address(config) or ""), tags=_TRAINING_VIEW
-        )
-    else:
-        number = experiment.experiment_id
+    number = experiment_of(client, config)
     made: str = client.create_run(
         number, run_name=run_id, tags={RUN_ID: run_id, "mlflow.source.name": "slate"}
     ).info.run_id
+    return made
+
+
+def experiment_of(client: Any, config: TrackingConfig) -> str:
+    """MLflow's id of the experiment, which is made where there is none."""
+    experiment = client.get_experiment_by_name(config.experiment)
+    if experiment is not None:
+        known: str = experiment.experiment_id
+        return known
+    made: str = client.create_experiment(
+        config.experiment, artefact_location(address(config) or ""), tags=_TRAINING_VIEW
+    )
     return made
 
 

@@ -76,6 +76,8 @@ def against(key: str, parameter: Parameter, trials: Sequence[Trial], ylabel: str
         places = values
         if parameter.choices is not None:
             known = list(parameter.choices) + [v for v in values if label(v) not in _labels(parameter)]
+            if all(isinstance(choice, int | float) for choice in known):
+                known.sort()
             positions = {label(choice): place for place, choice in enumerate(known)}
             places = [positions[label(value)] for value in values]
             axes.set_xticks(range(len(known)), [shown(choice) for choice in known])

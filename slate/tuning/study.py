@@ -44,7 +44,7 @@ _TOLD: Final = {
 _STARTUP_TRIALS: Final = 4
 _WARM_UP_SHARE: Final = 0.25
 _FEWEST_EPOCHS: Final = 2
-_FEWEST_FOR_IMPORTANCE: Final = 5
+_FEWEST_FOR_IMPORTANCE: Final = 3
 
 
 class Study:
@@ -79,7 +79,7 @@ class Study:
     def importances(self) -> dict[str, float]:
         """The share of the objective's variance that each key explains by itself; shares sum to 1.
 
-        fANOVA (Hutter, Hoos and Leyton-Brown, 2014) over finished trials; empty below five of them.
+        fANOVA (Hutter, Hoos and Leyton-Brown, 2014) over finished trials; empty below three of them.
         """
         finished = [
             t for t in self._study.get_trials(deepcopy=False) if t.state is TrialState.COMPLETE and t.params

@@ -63,7 +63,7 @@ def test_a_page_of_one_trial(search: Search, searched: Any) -> None:
     alone = replace(search, trials=TRIALS[:1], best=TRIALS[0], difference=None, importances={})
     page = write_report(alone, searched(space=SPACE)).read_text(encoding="utf-8")
     assert "Kept as it was" in page
-    assert "Importance needs five" in page
+    assert "Importance needs three" in page
 
 
 def test_the_best_is_the_first_with_the_highest_objective() -> None:

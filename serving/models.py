@@ -138,5 +138,5 @@ def _carried(refusal: Refusal, grpc: bool) -> Exception:
     if not grpc:
         return RefusedError(refusal)
     code = _CODES.get(refusal.status, StatusCode.INTERNAL)
-    carried: Exception = GrpcException(code, refusal.message)
+    carried: Exception = GrpcException(refusal.message, status_code=code)
     return carried

@@ -145,7 +145,7 @@ def to_body(
     if inference.outputs is not None:
         binary = [bool(each.binary) for each in inference.outputs]
     described: list[dict[str, Any]] = []
-    tails = []
+    tails: list[bytes] = []
     for output, raw in zip(chosen, binary, strict=True):
         entry: dict[str, Any] = {"name": output.name, "shape": output.shape, "datatype": output.datatype}
         if raw:
@@ -154,6 +154,8 @@ def to_body(
         else:
             entry["data"] = output.data
         described.append(entry)
+    if not tails:
+        return _plain_body(model, inference.id, described, parameters), None
     head = orjson.dumps(
         {
             "id": inference.id,
@@ -163,7 +165,7 @@ def to_body(
             "parameters": parameters,
         }
     )
-    return (b"".join([head, *tails]), len(head)) if tails else (head, None)
+    return b"".join([head, *tails]), len(head)
 
 
 def to_binary(tensor: Tensor) -> bytes:
@@ -177,6 +179,25 @@ def to_binary(tensor: Tensor) -> bytes:
 def new_id() -> str:
     """An id for a request that came without."""
     return str(uuid.uuid4())
+
+
+def _plain_body(
+    model: str, request_id: str, described: Sequence[Mapping[str, Any]], parameters: Mapping[str, str]
+) -> bytes:
+    """JSON alone, laid out as KServe's response model does."""
+    outputs = [
+        {key: each.get(key) for key in ("name", "shape", "datatype", "parameters", "data")}
+        for each in described
+    ]
+    return orjson.dumps(
+        {
+            "model_name": model,
+            "model_version": None,
+            "id": request_id,
+            "parameters": parameters,
+            "outputs": outputs,
+        }
+    )
 
 
 def _input(given: Mapping[str, Any], path: str, body: bytes, at: int) -> tuple[Tensor, int]:

@@ -46,7 +46,7 @@ def start(tiny: TinyRun, folder: Path, drain_s: float = 0.5) -> Served:
     http, grpc, plain = free_ports(3)
     log = folder / "server.log"
     release = str(Path(tiny.store) / "releases" / tiny.release_id)
-    words = [release, tiny.release_id, http, grpc, plain, drain_s]
+    words = [release, http, grpc, plain, drain_s]
     command = [sys.executable, "-m", "tests.serving.served", *map(str, words)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     with log.open("wb") as sink:

@@ -1,6 +1,6 @@
 """A real server process over a small release, for tests to talk to.
 
-``python -m tests.serving.served FOLDER RELEASE HTTP GRPC PLAIN``: besides the server it opens KServe's own
+``python -m tests.serving.served FOLDER HTTP GRPC PLAIN DRAIN``: besides the server it opens KServe's own
 application, without the fast path, on the port PLAIN. Users whose id begins with ``test:`` meet trouble.
 """
 
@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import uvicorn
 from kserve import model_server
@@ -20,9 +19,9 @@ from serving.server import Server
 from serving.state import State
 from slate.config import ServingConfig
 from slate.recommend.engine import Answer, NotReadyError, OverloadedError, ScoreRequest, Scores
+from slate.recommend.open import open_release
 from slate.recommend.recommender import Recommender
 from slate.recommend.request import Request
-from slate.release.verify import read_manifest
 
 LIMITS = {"max_body_bytes": 200_000, "max_instances": 8, "max_k": 100, "max_items": 50, "max_history": 50}
 
@@ -42,6 +41,7 @@ class ReleaseEngine:
         return self._recommender.release_id
 
     async def recommend(self, requests: Sequence[Request], deadline_ms: float | None = None) -> list[Answer]:
+        del deadline_ms  # There is one rung here.
         await self._meet([request.user_id for request in requests])
         loop = asyncio.get_running_loop()
         slates = await loop.run_in_executor(self._thread, self._slates, requests)
@@ -94,12 +94,10 @@ async def plain(port: int) -> AsyncIterator[None]:
 
 
 def main() -> None:
-    folder, release, http, grpc, other, drain = sys.argv[1:]
-    config = ServingConfig(
-        http_port=int(http), grpc_port=int(grpc), drain_s=float(drain), grace_s=10, **LIMITS
-    )
-    manifest = read_manifest(Path(folder))
-    engine = ReleaseEngine(Recommender(Path(folder), manifest.config, release))
+    folder, http, grpc, other, drain = sys.argv[1:]
+    ports = {"http_port": int(http), "grpc_port": int(grpc)}
+    config = ServingConfig.model_validate({**ports, **LIMITS, "drain_s": drain, "grace_s": 10})
+    engine = ReleaseEngine(open_release(folder))
     Server(State(engine, config)).run(plain(int(other)))
 
 

@@ -39,11 +39,11 @@ class FixedEngine:
         from slate.recommend.request import Slate, SlateItem
 
         items = tuple(SlateItem(f"item-{i:07d}", 1 / i, i, "two_tower") for i in range(1, 11))
-        self._answer = Answer(Slate("user-000001", items, "personalised", "fixed"), "stable", "v1.k.token")
+        self.answer = Answer(Slate("user-000001", items, "personalised", "fixed"), "stable", "v1.k.token")
 
     async def recommend(self, requests: Sequence[Any], deadline_ms: float | None = None) -> list[Any]:
         del deadline_ms
-        return [self._answer] * len(requests)
+        return [self.answer] * len(requests)
 
     async def score(self, requests: Sequence[Any]) -> list[Any]:
         raise NotImplementedError(f"{len(requests)} rankings")
@@ -62,21 +62,18 @@ def serve_slate(port: int) -> None:
 def serve_stock(port: int) -> None:
     """KServe as its documentation shows it, echoing the same fixed answer."""
     sys.argv = sys.argv[:1]
-    import asyncio
-
     from kserve import Model, ModelServer
 
     from serving.service import answer_dict
 
-    answers = asyncio.run(FixedEngine().recommend([None]))
-    fixed = {"predictions": [answer_dict(answer) for answer in answers]}
+    fixed = {"predictions": [answer_dict(FixedEngine().answer)]}
 
     class Echo(Model):
         def __init__(self) -> None:
             super().__init__("recommender")
             self.ready = True
 
-        async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        async def predict(self, *_: Any) -> Any:
             return fixed
 
     ModelServer(http_port=port, grpc_port=port + 1).start([Echo()])

@@ -1,0 +1,87 @@
+"""What operators see at ``/metrics``, beside what KServe counts itself."""
+
+from typing import Final
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from slate.feedback.exposure import ExposureLog
+from slate.recommend.online.online import OnlineEngine
+from slate.recommend.request import Slate
+
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Metrics:
+    """Counters of one server.
+
+    Args:
+        channel: the channel that is followed, empty for a pinned release.
+    """
+
+    def __init__(self, variant: str, channel: str, registry: CollectorRegistry = REGISTRY) -> None:
+        self._registry = registry
+        self._variant = variant
+        self._channel = channel
+        self._release: str | None = None
+        self._requests = Counter(
+            "slate_requests", "Requests answered.", ("model", "variant", "code"), registry=registry
+        )
+        self._stages = Histogram(
+            "slate_stage_seconds", "Time in a stage, its queue included.", ("stage",),
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self._troubles = Counter(
+            "slate_stage_troubles", "Stages that gave nothing.", ("stage", "reason"), registry=registry
+        )
+        self._slates = Counter("slate_slates", "Slates by rung.", ("rung",), registry=registry)
+        self._empty = Counter("slate_empty_slates", "Slates without an item.", registry=registry)
+        self._info = Gauge(
+            "slate_release_info",
+            "1 for the release that answers.",
+            ("channel", "release_id"),
+            registry=registry,
+        )
+
+    def answered(self, model: str, code: int) -> None:
+        """A request was answered with this status."""
+        self._requests.labels(model, self._variant, str(code)).inc()
+
+    def stage(self, stage: str, seconds: float, trouble: str | None) -> None:
+        """A stage ended, ``trouble`` says why it gave nothing."""
+        self._stages.labels(stage).observe(seconds)
+        if trouble is not None:
+            self._troubles.labels(stage, trouble).inc()
+
+    def slate(self, slate: Slate) -> None:
+        """A slate went out."""
+        self._slates.labels(slate.rung).inc()
+        if not slate.items:
+            self._empty.inc()
+
+    def taken(self, release_id: str) -> None:
+        """This release answers from now on."""
+        if self._release is not None:
+            self._info.remove(self._channel, self._release)
+        self._info.labels(self._channel, release_id).set(1)
+        self._release = release_id
+
+    def watch(self, engine: OnlineEngine, exposures: ExposureLog) -> None:
+        """Also report what these count themselves."""
+        self._registry.register(_Counted(engine, exposures))
+
+
+class _Counted(Collector):
+    """Counts that others keep, read when they are asked for."""
+
+    def __init__(self, engine: OnlineEngine, exposures: ExposureLog) -> None:
+        self._engine = engine
+        self._exposures = exposures
+
+    def collect(self) -> list[CounterMetricFamily]:
+        shed = CounterMetricFamily("slate_shed", "Requests refused before any work.", labels=("reason",))
+        shed.add_metric(("overloaded",), self._engine.admission.refused)
+        dropped = CounterMetricFamily("slate_exposures_dropped", "Exposure records that were not kept.")
+        dropped.add_metric((), self._exposures.dropped)
+        return [shed, dropped]

@@ -1,0 +1,85 @@
+"""From a configuration to a server that answers: the engine, its metrics, its log of exposures."""
+
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Final
+
+from serving.metrics import Metrics
+from serving.server import Server
+from serving.state import State
+from slate.config import ServingConfig
+from slate.feedback.exposure import ExposureLog
+from slate.feedback.queue import EXPOSURES, SHADOW_EXPOSURES, SqliteQueue
+from slate.feedback.signing import VARIABLE, Signer
+from slate.feedback.writer import BackgroundWriter
+from slate.recommend.online.host import Host
+from slate.recommend.request import Request, Slate
+from slate.release.resolve import open_verified
+from slate.storage import open_store
+
+_log = logging.getLogger(__name__)
+
+SHADOW: Final = "shadow"
+VARIANTS: Final = ("stable", "candidate", SHADOW)
+
+Start = Callable[[Host], "contextlib.AbstractAsyncContextManager[None]"]
+
+
+def serve(
+    config: ServingConfig,
+    *,
+    release: str | None,
+    store: str | None,
+    channel: str,
+    variant: str,
+    cache_dir: Path | None = None,
+) -> None:
+    """Serve until a signal comes.
+
+    Args:
+        release: a release folder, an id (with ``store``) or a ``gs://`` address: this one for good.
+        store: with no ``release``, what its ``channel`` names, now and later.
+        variant: what the answers say, and which stream their exposures go to.
+
+    Raises:
+        SlateError: the pinned release may not answer, or the signing keys or the state file are unusable.
+    """
+    metrics = Metrics(variant, channel if release is None else "")
+    writer = BackgroundWriter(
+        SqliteQueue(Path(config.state)), SHADOW_EXPOSURES if variant == SHADOW else EXPOSURES
+    )
+    exposures = ExposureLog(variant, _signer(), writer)
+
+    def expose(request: Request, slate: Slate, seconds: float) -> str | None:
+        metrics.slate(slate)
+        return exposures.expose(
+            request.user_id, slate.release_id, slate.rung, slate.items, request.context, seconds
+        )
+
+    host = Host(config, variant, observe=metrics.stage, expose=expose, taken=metrics.taken)
+    metrics.watch(host.engine, exposures)
+
+    @contextlib.asynccontextmanager
+    async def answering() -> AsyncIterator[None]:
+        if release is not None:
+            opened = open_verified(release, None if store is None else open_store(store), cache_dir)
+            await host.pin(opened.path, opened.manifest)
+        elif store is not None:
+            await host.follow(open_store(store), channel, cache_dir, config.poll_s)
+        try:
+            yield
+        finally:
+            await host.stop()
+            writer.close()
+
+    Server(State(host.engine, config, metrics.answered)).run(answering())
+
+
+def _signer() -> Signer | None:
+    if not os.environ.get(VARIABLE):
+        _log.warning("%s is not set: slates get no exposure_id, and what is shown is not recorded", VARIABLE)
+        return None
+    return Signer.from_environment()

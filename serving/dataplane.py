@@ -5,26 +5,28 @@ from typing import Any
 
 from cloudevents.sdk.converters.util import has_binary_headers
 from kserve.constants.constants import PredictorProtocol
-from kserve.errors import ModelNotFound
+from kserve.errors import InvalidInput, ModelNotFound
 from kserve.model_repository import ModelRepository
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.infer_type import InferInput, InferRequest, RequestedOutput
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.utils.utils import is_structured_cloudevent
 
 from serving.parse import load_json
+from serving.refusal import shown
 from serving.service import metadata
 from serving.state import State
 from serving.tensors import JSON_LENGTH_HEADER, from_body
 
 
-class Repository(ModelRepository):
-    """The two models, which nobody may unload over the network."""
+class Fixed(ModelRepositoryExtension):
+    """Models come and go with the server alone: KServe would let anybody unload them over the network."""
 
-    def load(self, name: str) -> bool:
-        return name in self.models
+    async def load(self, model_name: str) -> None:
+        raise InvalidInput(f"{shown(model_name)}: models are not loaded by request; move a channel")
 
-    def unload(self, name: str) -> None:
-        raise NotImplementedError(f"model {name} cannot be unloaded")
+    async def unload(self, model_name: str) -> None:
+        raise InvalidInput(f"{shown(model_name)}: models are not unloaded by request; stop the server")
 
 
 class TruthfulDataPlane(DataPlane):

@@ -17,12 +17,13 @@ logger = logging.getLogger(__name__)
 _SHOWN: Final = 60
 _STATUSES: Final[tuple[tuple[type[Exception], HTTPStatus], ...]] = (
     (NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE),
-    (NotImplementedError, HTTPStatus.NOT_IMPLEMENTED),
+    # Versions, :explain: what KServe's protocol knows and no model here offers.
+    (NotImplementedError, HTTPStatus.NOT_FOUND),
     (kserve_errors.InvalidInput, HTTPStatus.BAD_REQUEST),
     (kserve_errors.ModelNotFound, HTTPStatus.NOT_FOUND),
     (kserve_errors.ModelNotReady, HTTPStatus.SERVICE_UNAVAILABLE),
     (kserve_errors.ServerNotReady, HTTPStatus.SERVICE_UNAVAILABLE),
-    (kserve_errors.UnsupportedProtocol, HTTPStatus.NOT_IMPLEMENTED),
+    (kserve_errors.UnsupportedProtocol, HTTPStatus.BAD_REQUEST),
 )
 
 

@@ -15,7 +15,7 @@ from kserve import model_server
 from kserve.protocol.grpc.server import GRPCServer
 from kserve.protocol.rest.server import RESTServer
 
-from serving.dataplane import Repository, TruthfulDataPlane
+from serving.dataplane import Fixed, TruthfulDataPlane
 from serving.fast import FastPath
 from serving.handlers import add_handlers
 from serving.models import ServedModel
@@ -84,12 +84,12 @@ class Server(kserve.ModelServer):
         super().__init__(
             http_port=config.http_port,
             grpc_port=config.grpc_port,
-            registered_models=Repository(),
             enable_latency_logging=False,
             grace_period=config.grace_s,
         )
         self.state = state
         self.dataplane = TruthfulDataPlane(self.registered_models, state)
+        self.model_repository_extension = Fixed(self.registered_models)
         for service in state.services.values():
             self.register_model(ServedModel(service, state.answered))
         silence_requests()

@@ -152,7 +152,7 @@ def test_both_paths_answer_the_same(served: Served, name: str) -> None:
         ("draining", 503),
         ("not ready", 503),
         ("broken", 500),
-        ("unload", 501),
+        ("unload", 400),
     ],
 )
 def test_the_status_says_whose_fault_it_is(served: Served, name: str, status: int) -> None:

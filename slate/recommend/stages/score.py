@@ -41,7 +41,11 @@ class Scoring:
         return scored
 
     def items(self, asks: Sequence[Ask], item_ids: Sequence[Sequence[str]]) -> list[Scores]:
-        """Scores of given items, None where an item is unknown or its score is not finite."""
+        """Scores of given items, None where an item is unknown or its score is not finite.
+
+        The ranker looks at where retrieval puts an item among the others of its list, so the score of an item
+        depends a little on what else is asked with it.
+        """
         if not asks:
             return []
         ids = self._release.catalogue.ids

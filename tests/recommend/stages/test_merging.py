@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slate.errors import ModelError
@@ -90,6 +90,7 @@ def test_nobody_asks_and_nobody_answers(make_ask: Callable[..., Any]) -> None:
 ROWS = st.lists(st.integers(0, SIZE - 1), max_size=SIZE)
 
 
+@settings(deadline=None)
 @given(
     quotas=st.lists(st.tuples(ROWS, st.integers(0, 8)), min_size=1, max_size=3),
     seen=ROWS,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slate.config import CoOccurrenceSourceConfig, Item2VecSourceConfig
@@ -89,6 +89,7 @@ def test_closest_sinks_what_is_not_a_score() -> None:
     assert [found.of(item)[0].tolist() for item in range(4)] == [[1, 3], [], [], []]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 5), st.integers(0, 5), st.floats(0.125, 1, width=32)),

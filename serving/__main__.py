@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from serving.run import VARIANTS, serve
-from slate.config import ServingConfig
+from slate.config import ServingConfig, parse_section
 from slate.errors import SlateError
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     given, _ = parser.parse_known_args()
     try:
         serve(
-            ServingConfig.model_validate({name: getattr(given, name) for name in ServingConfig.model_fields}),
+            parse_section(ServingConfig, {name: getattr(given, name) for name in ServingConfig.model_fields}),
             release=given.release or given.model_dir,
             store=given.store,
             channel=given.channel,

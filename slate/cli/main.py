@@ -7,7 +7,7 @@ from rich.console import Console
 
 from slate import __version__
 from slate.cli import compile as compile_commands
-from slate.cli import data, evaluate, recommend, releases, run, runs, submit, tune
+from slate.cli import data, evaluate, recommend, releases, run, runs, serve, submit, tune
 from slate.errors import SlateError
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ app.command("compile")(compile_commands.compile_pipeline)
 app.command("submit")(submit.submit)
 app.command("schedule")(submit.schedule)
 app.command("recommend")(recommend.recommend)
+app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("tune")(tune.tune)
 app.add_typer(data.app, name="data", help="Describe, check and compare data sets.")

@@ -1,13 +1,14 @@
-"""What the model server listens on, and the largest request it takes."""
+"""How the model server listens and answers."""
 
 from pydantic import Field
 
-from slate.config.section import Section
+from slate.config.online import OnlineConfig
 
 
-class ServingConfig(Section):
+class ServingConfig(OnlineConfig):
     """The model server: ports, the largest request, and how long it drains.
 
+    ``state`` is the SQLite file of what was shown; ``poll_s`` how often a followed channel is looked at.
     ``drain_s`` is how long a terminated server still answers while the balancers learn of it;
     ``grace_s`` how long work in flight may then take.
     """
@@ -19,5 +20,7 @@ class ServingConfig(Section):
     max_k: int = Field(default=1000, ge=1)
     max_items: int = Field(default=2000, ge=1)
     max_history: int = Field(default=1000, ge=1)
+    state: str = ".slate/state.db"
+    poll_s: float = Field(default=1.0, gt=0)
     drain_s: float = Field(default=5.0, ge=0)
     grace_s: float = Field(default=20.0, gt=0)

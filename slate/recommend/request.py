@@ -21,7 +21,8 @@ class Request:
 
     ``history`` overrides the released one (anonymous users, live state); None means "look the user
     up". ``features`` likewise. A history may come in any order: it enters by time, then item, then event,
-    as in training.
+    as in training. A bare item id in it is the mildest target event, one minute after another, the last of
+    them a minute before ``at``.
 
     ``at`` is the instant of the request, with its time zone. Histories should end before it, as they do in
     training; what clocks that disagree date later counts as happening now. A released history is the whole
@@ -32,7 +33,7 @@ class Request:
     """
 
     user_id: str | None = None
-    history: Sequence[Interaction] | None = None
+    history: Sequence[str | Interaction] | None = None
     features: Mapping[str, object] | None = None
     context: Mapping[str, object] = field(default_factory=dict)
     exclude: Sequence[str] = ()

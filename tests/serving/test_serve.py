@@ -106,8 +106,9 @@ def test_it_follows_its_channel_records_what_it_shows_and_stops_in_order(
     assert running.ready()
     damaged = push_release(running.store.uri, at["candidate"], at["verdict"], "damaged")
     folder = Path(running.store.uri) / "releases" / damaged
-    move_channel(running.store, "stable", damaged, reason="test", by="test")
     (folder / "items.parquet").write_bytes(b"")
+    move_channel(running.store, "stable", damaged, reason="test", by="test")
+    running.wait(lambda: "items.parquet" in running.log.read_text())
     metrics = httpx.get(f"{running.url}/metrics", timeout=10).text
     assert f'slate_release_info{{channel="stable",release_id="{second}"}} 1.0' in metrics
     assert 'slate_slates_total{rung="personalised"}' in metrics
@@ -125,17 +126,9 @@ def test_a_pinned_release_that_may_not_answer_ends_the_server(tiny: TinyRun, tmp
     folder = tmp_path / tiny.release_id
     shutil.copytree(Path(tiny.store) / "releases" / tiny.release_id, folder)
     (folder / "features.json").write_text("{}")
-    command = [
-        sys.executable,
-        "-m",
-        "serving",
-        "--release",
-        str(folder),
-        "--http-port",
-        "0",
-        "--grpc-port",
-        "0",
-    ]
+    http, grpc = free_ports(2)
+    command = [sys.executable, "-m", "serving", "--release", str(folder)]
+    command += ["--http-port", str(http), "--grpc-port", str(grpc)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False)
     assert ended.returncode != 0
     assert "features.json" in ended.stderr

@@ -69,7 +69,8 @@ class Ladder:
         return _placed(left[: self._k if request.k is None else request.k])
 
     def _common(self, request: Request) -> tuple[SlateItem, ...]:
-        blocked = {*request.exclude, *(past.item_id for past in request.history or ())}
+        past = (each if isinstance(each, str) else each.item_id for each in request.history or ())
+        blocked = {*request.exclude, *past}
         return fallback.popular(self._popular, blocked, self._k if request.k is None else request.k)
 
 

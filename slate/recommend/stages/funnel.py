@@ -79,7 +79,7 @@ class Funnel:
         at = request.at or self._clock.now()
         return Request(
             user_id=request.user_id,
-            history=None if request.history is None else self._preparation.interactions(request.history, at),
+            history=request.history,
             context=request.context,
             at=at,
         )

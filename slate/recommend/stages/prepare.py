@@ -29,9 +29,12 @@ class Preparation:
     def ask(self, request: Request) -> Ask:
         """One request in model terms. What the release does not know is left out and named."""
         ids = self._release.catalogue.ids
-        at = microseconds(request.at or self._clock.now())
+        instant = request.at or self._clock.now()
+        at = microseconds(instant)
         state = self._state(request)
-        given = state.history if request.history is None else sorted(request.history, key=_chronology)
+        given = state.history
+        if request.history is not None:
+            given = sorted(self.interactions(request.history, instant), key=_chronology)
         history, ignored = self._history(given)
         seen = ids.known_rows(state.seen) if request.history is None else history.items
         ignored += [item for item in request.exclude if item not in ids]

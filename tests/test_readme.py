@@ -22,8 +22,8 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("$ slate ")
 ]
-#: Commands that train (other tests do) or talk to a cluster.
-PARSED_ONLY = ("run", "tune", "submit", "schedule")
+#: Commands that train, serve or talk to a cluster; other tests do.
+PARSED_ONLY = ("run", "tune", "serve", "submit", "schedule")
 #: What commands of the README write and later ones read.
 WRITTEN = ("best.yaml",)
 

@@ -60,14 +60,24 @@ class TruthfulDataPlane(DataPlane):
     ) -> tuple[Any, dict[str, Any]]:
         """JSON whatever the content type says (curl sends a form's), events as KServe reads them."""
         v1 = protocol_version.lower() == PredictorProtocol.REST_V1.value
-        if not isinstance(body, bytes) or (v1 and has_binary_headers(headers)):
+        if not isinstance(body, bytes):
             return super().decode(body, headers, protocol_version, model_name)  # type: ignore[no-any-return]
+        if v1 and has_binary_headers(headers):
+            return self._event(body, headers)
         if not v1:
             return _infer_request(body, headers, str(model_name)), {}
         parsed = load_json(body)
         if isinstance(parsed, dict) and is_structured_cloudevent(parsed):
             return self.decode_cloudevent(parsed)  # type: ignore[no-any-return]
         return parsed, {}
+
+    def _event(self, body: bytes, headers: Mapping[str, str]) -> tuple[Any, dict[str, Any]]:
+        """An event whose attributes are headers and whose data is a V1 body."""
+        event = self.get_binary_cloudevent(body, headers)
+        data = event.get_data()
+        # KServe fails on an event without data.
+        parsed = load_json(data or b"") if data is None or isinstance(data, bytes) else data
+        return parsed, event._get_attributes()
 
 
 def _infer_request(body: bytes, headers: Mapping[str, str], model: str) -> InferRequest:

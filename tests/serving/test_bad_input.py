@@ -158,6 +158,7 @@ def fuzz(served: Served, examples: int) -> None:
     ]
     hot = [each for each in operations if each[1].endswith((":predict", "/infer"))]
     assert len(hot) == 2
+    seen: set[int] = set()
     with httpx.Client(timeout=20) as client:
 
         @settings(
@@ -169,11 +170,13 @@ def fuzz(served: Served, examples: int) -> None:
             url = (served.plain if plain else served.url) + path.replace("{model_name}", quote(name))
             answer = client.request(method, url, content=body, headers=headers)
             assert answer.status_code < 500, answer.text
+            seen.add(answer.status_code)
             assert answer.headers.get("connection") != "close"
             if answer.status_code >= 400:
                 assert answer.json()["error"]
 
         ask()
+    assert seen >= {200, 400, 404}
 
 
 def test_whatever_comes_is_answered_and_no_fault(served: Served) -> None:

@@ -177,6 +177,20 @@ def test_attribute_filters_read_items_and_requests(opened: Open) -> None:
         opened(filters={"age": {"item": "years"}})
 
 
+def test_caps_look_as_far_as_they_must(opened: Open) -> None:
+    free = opened(candidates=FILMS).recommend(history=[film(2)], k=60, at=AT).item_ids
+    capped = opened(candidates=FILMS, caps={"genre": 1}, diversity=0.0)
+    genres = [int(item[5:7]) % 4 for item in free]
+    first = [free[genres.index(genre)] for genre in dict.fromkeys(genres)]
+    assert capped.recommend(history=[film(2)], k=10, at=AT).item_ids == first
+    assert len(first) == 4
+
+
+def test_counts_of_zero_everywhere_are_refused() -> None:
+    with pytest.raises(ConfigError, match="every count is 0"):
+        parse_section(RecommendConfig, {"sources": {"two_tower": {"count": 0}}})
+
+
 class Shop:
     """Live state of a shop that can be changed."""
 

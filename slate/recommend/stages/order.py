@@ -1,5 +1,7 @@
 """The last stage: from scored candidates to the slate."""
 
+from typing import Final
+
 import numpy as np
 
 from slate.recommend import attributes, fallback
@@ -16,7 +18,9 @@ from slate.recommend.request import Request, Slate, SlateItem
 from slate.recommend.sources.build import since_of
 from slate.recommend.stages.records import Ask, Scored
 
-PERSONALISED = "personalised"
+PERSONALISED: Final = "personalised"
+#: How much further to look where caps leave too little.
+_FURTHER: Final = 4
 
 
 class Ordering:
@@ -88,14 +92,21 @@ class Ordering:
         return with_freshness(scored.scores, since, ask.query.at, freshness.boost, freshness.half_life_days)
 
     def _ordered(self, scored: Scored, scores: Floats, k: int) -> Places:
+        """The first ``k`` places by relevance and diversity that no cap stops."""
+        most = k
+        while True:
+            order = self._diverse(scored, scores, most)
+            picked = capped(order, scored.rows, self._caps, k) if self._caps else order
+            if len(picked) >= k or most >= len(scores):
+                return picked
+            most *= _FURTHER
+
+    def _diverse(self, scored: Scored, scores: Floats, k: int) -> Places:
         diversity = self._release.config.diversity
-        most = len(scores) if self._caps else k
-        if diversity:
-            embeddings = self._release.embeddings[scored.rows]
-            order = by_relevance_and_diversity(scores, embeddings, most, diversity)
-        else:
-            order = by_score(scores, most)
-        return capped(order, scored.rows, self._caps, k) if self._caps else order
+        if not diversity:
+            return by_score(scores, k)
+        embeddings = self._release.embeddings[scored.rows]
+        return by_relevance_and_diversity(scores, embeddings, k, diversity)
 
     def _popular(self, ask: Ask, k: int) -> tuple[SlateItem, ...]:
         ids = self._release.catalogue.ids

@@ -1,6 +1,7 @@
 """The first stage: every source's candidates, merged."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from slate.recommend.filters.base import Filter
 from slate.recommend.opened import Opened
 from slate.recommend.sources.base import Asked, Quota, Source
 from slate.recommend.stages.records import Ask, Candidates
+
+Numbers = TypeVar("Numbers", Rows, Places)
 
 
 class Retrieval:
@@ -79,6 +82,9 @@ class Retrieval:
 
 def _merged(found: Sequence[Rows]) -> tuple[Rows, tuple[Places, ...]]:
     """Each row once, where it is named first, and the positions of every source's rows."""
+    if len(found) == 1:
+        rows = _distinct(found[0])
+        return rows, (np.arange(len(rows)),)
     together = np.concatenate(found)
     unique, first, code = np.unique(together, return_index=True, return_inverse=True)
     order = np.argsort(first, kind="stable")
@@ -88,7 +94,7 @@ def _merged(found: Sequence[Rows]) -> tuple[Rows, tuple[Places, ...]]:
     return together[np.sort(first)], tuple(_distinct(own) for own in np.split(place[code], ends))
 
 
-def _distinct(places: Places) -> Places:
+def _distinct(values: Numbers) -> Numbers:
     """Without repetitions, in the order given."""
-    _, first = np.unique(places, return_index=True)
-    return places if len(first) == len(places) else places[np.sort(first)]
+    _, first = np.unique(values, return_index=True)
+    return values if len(first) == len(values) else values[np.sort(first)]

@@ -29,10 +29,21 @@ def render() -> str:
     parts = [_HEADER]
     for name, values in defaults().items():
         described = type(SlateConfig.model_fields[name].default).__doc__ or ""
-        lines = [f"  {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+        lines = [line for key, value in values.items() for line in _entry(key, value)]
         body = "\n".join([f"{name}:", *lines, ""])
         parts.append(f"# {described.strip().splitlines()[0]}\n{body}")
     return "\n".join(parts)
+
+
+def _entry(key: str, value: Any) -> list[str]:
+    """One line, or one a part where the value has parts of its own."""
+    if isinstance(value, dict) and any(isinstance(part, dict) for part in value.values()):
+        return [f"  {key}:", *(f"    {name}: {_plain(part)}" for name, part in value.items())]
+    return [f"  {key}: {_plain(value)}"]
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 if __name__ == "__main__":

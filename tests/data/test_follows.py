@@ -9,9 +9,11 @@ import pytest
 
 from slate.config import DatasetConfig, SplitConfig, load_config
 from slate.data.features import FeatureSpace
+from slate.data.holdout import Split
 from slate.data.ingest import ingest, source_fingerprint
 from slate.data.splits import split as cut
 from slate.errors import ConfigError, DataError
+from slate.recommend.users import UserStore, write_users
 
 EVENTS = """person,item,when
 ann,a,2024-01-01
@@ -80,7 +82,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         loaded(tmp_path, users=users)
 
 
-def test_a_list_reaches_the_split_and_no_model(tmp_path: Path) -> None:
+def test_a_list_reaches_the_users_of_a_release_and_no_model(tmp_path: Path) -> None:
     config = loaded(tmp_path)
     ingest(config, tmp_path / "data", tmp_path / "cache")
     protocol = SplitConfig(protocol="temporal", unseen_users=0.0, valid_fraction=0.25, test_fraction=0.25)
@@ -88,3 +90,10 @@ def test_a_list_reaches_the_split_and_no_model(tmp_path: Path) -> None:
     assert "follows" in pq.read_table(tmp_path / "splits" / "users.parquet").column_names
     features = FeatureSpace.from_json((tmp_path / "splits" / "features.json").read_text(encoding="utf-8"))
     assert features.users == ()
+    split = Split.open(tmp_path / "splits")
+    path = tmp_path / "users" / "users.parquet"
+    write_users(path, split.user_log(), split.catalogue.ids.ids, features.events, split.users, 5)
+    ann, bob = UserStore(path).get("ann"), UserStore(path).get("bob")
+    assert ann is not None
+    assert bob is not None
+    assert (ann.features["follows"], bob.features["follows"]) == (["author 9", "bob"], None)

@@ -106,10 +106,10 @@ def instant(value: object, path: str) -> datetime:
         ) from None
 
 
-def history(value: object, most: int) -> Any:
+def history(value: object, most: int) -> list[str | Interaction] | None:
     """What the user did: ids, and interactions whose event and instant are known; None if not given.
 
-    An id alone stays an id: only the release knows which event it stands for.
+    An id alone stays an id: only the release knows which event it stands for (see :class:`slate.recommend.request.Request`).
     """
     if value is None:
         return None

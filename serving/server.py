@@ -109,25 +109,26 @@ class Server(kserve.ModelServer):
             runner.run(self.serve(alongside or contextlib.nullcontext()))
 
     async def serve(self, alongside: AbstractAsyncContextManager[object]) -> None:
-        """See :meth:`run`."""
-        told = asyncio.Event()
+        """See :meth:`run`. Nobody balances over a server that is stopped by hand: it goes at once."""
         loop = asyncio.get_running_loop()
+        told: asyncio.Future[signal.Signals] = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._told, told)
+            loop.add_signal_handler(number, self._told, told, number)
         async with alongside:
             servers: asyncio.Future[Any] = asyncio.gather(
                 self._rest.start(), self._grpc.start(self.max_threads)
             )
-            waiting: asyncio.Future[Any] = asyncio.ensure_future(told.wait())
-            await asyncio.wait([servers, waiting], return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
+            await asyncio.wait([servers, told], return_when=asyncio.FIRST_COMPLETED)
             if not servers.done():
-                await asyncio.sleep(self.state.config.drain_s)
+                if told.result() == signal.SIGTERM:
+                    await asyncio.sleep(self.state.config.drain_s)
                 self._rest.leave()
                 await self._grpc.stop()
             await servers
 
-    def _told(self, told: asyncio.Event) -> None:
+    def _told(self, told: "asyncio.Future[signal.Signals]", number: signal.Signals) -> None:
+        if told.done():
+            return
         logger.info("going down: not ready from now on, still answering")
         self.state.draining = True
-        told.set()
+        told.set_result(number)

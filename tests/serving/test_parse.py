@@ -56,7 +56,7 @@ def test_a_slate_with_every_field() -> None:
     assert asked.deadline_ms == 30.5
     assert asked.requests[0] == Request(
         user_id="ü 1",
-        history=["a", Interaction("b", "watch", noon)],  # type: ignore[list-item]
+        history=["a", Interaction("b", "watch", noon)],
         context={"surface": "tv", "tags": ["x", 1], "none": None},
         exclude=["c"],
         k=7,

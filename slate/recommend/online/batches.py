@@ -27,7 +27,7 @@ class Batches:
     Args:
         lanes: how many batches are under way at once.
         most: how many requests a batch holds.
-        learn: told of every batch's size and seconds.
+        learn: told of the size and seconds of every batch that was answered.
     """
 
     def __init__(
@@ -84,13 +84,14 @@ class Batches:
     async def _lane(self, batch: Sequence[_Waiting]) -> None:
         began = time.perf_counter()
         try:
-            await self._deliver(batch)
+            if await self._deliver(batch):
+                self._learn(len(batch), time.perf_counter() - began)
         finally:
-            self._learn(len(batch), time.perf_counter() - began)
             self._free += 1
             self._begin(asyncio.get_running_loop())
 
-    async def _deliver(self, batch: Sequence[_Waiting]) -> None:
+    async def _deliver(self, batch: Sequence[_Waiting]) -> bool:
+        """Whether the stages gave slates. What hangs or breaks says nothing of how long answers take."""
         try:
             slates = await self._stages.slates(self._funnel, [waiting.request for waiting in batch])
         except StageError as error:
@@ -99,14 +100,15 @@ class Batches:
                 for waiting in batch:
                     if not waiting.future.done():
                         await self._deliver([waiting])
-                return
+                return False
             for waiting in batch:
                 if not waiting.future.done():
                     waiting.future.set_exception(error)
-            return
+            return False
         for waiting, slate in zip(batch, slates, strict=True):
             if not waiting.future.done():
                 waiting.future.set_result(slate)
+        return True
 
 
 def _expire(waiting: _Waiting) -> None:

@@ -1,0 +1,159 @@
+"""Four stages of a real release, six kinds of trouble beneath each, under concurrent requests: 24 of 24."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from slate.config.online import OnlineConfig
+from slate.ranking.scorer import Ranker
+from slate.recommend.filters.base import Filtered
+from slate.recommend.filters.seen import SeenFilter
+from slate.recommend.online.host import Host
+from slate.recommend.online.ladder import PERSONALISED, RUNGS
+from slate.recommend.online.load import load
+from slate.recommend.online.online import Loaded
+from slate.recommend.request import Request
+from slate.recommend.stages import order
+from slate.release.verify import verify_directory
+from slate.retrieval.index import CandidateIndex
+from tests.conftest import TinyRun
+
+REQUESTS, ROUNDS = 8, 3
+TIGHT = OnlineConfig(deadline_ms=400, retrieve_ms=150, filter_ms=150, score_ms=150, order_ms=150)
+EXCLUDED = "film 03, é"
+
+Trouble = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def hangs(right: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *given, **named: (time.sleep(3), right(*given, **named))[1]
+
+
+def slow(right: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *given, **named: (time.sleep(0.3), right(*given, **named))[1]
+
+
+def raises(_: Callable[..., Any]) -> Callable[..., Any]:
+    def broken(*_given: Any, **_named: Any) -> Any:
+        raise RuntimeError("this part is broken")
+
+    return broken
+
+
+def changed(change: Callable[[Any], Any]) -> Trouble:
+    return lambda right: lambda *given, **named: change(right(*given, **named))
+
+
+def _found(**values: Any) -> Trouble:
+    return changed(lambda found: replace(found, **{k: v(found) for k, v in values.items()}))
+
+
+def _scored(change: Callable[[Any], Any]) -> Trouble:
+    return changed(lambda scores: replace(scores, score=change(scores.score)))
+
+
+OUTSIDE = np.array([-1, 10**6], np.int64)
+#: Stage to the part beneath it, and what is empty, not a number and garbage in its terms.
+STAGES: dict[str, tuple[type | Any, str, dict[str, Trouble]]] = {
+    "retrieve": (
+        CandidateIndex,
+        "search",
+        {
+            "empty": _found(lengths=lambda found: np.zeros_like(found.lengths)),
+            "NaN": _found(scores=lambda found: np.full_like(found.scores, np.nan)),
+            "garbage": _found(rows=lambda found: np.full_like(found.rows, 10**6)),
+        },
+    ),
+    "filter": (
+        SeenFilter,
+        "apply",
+        {
+            "empty": changed(lambda split: Filtered(split.kept[:0], np.concatenate(split))),
+            "NaN": changed(lambda split: Filtered(np.full(3, np.nan), split.removed)),
+            "garbage": changed(lambda split: Filtered(OUTSIDE, split.removed)),
+        },
+    ),
+    "score": (
+        Ranker,
+        "score",
+        {
+            "empty": _scored(lambda score: score[:, :0]),
+            "NaN": _scored(lambda score: np.full_like(score, np.nan)),
+            "garbage": changed(lambda _: "scores"),
+        },
+    ),
+    "order": (
+        order,
+        "by_score",
+        {
+            "empty": changed(lambda places: places[:0]),
+            "NaN": changed(lambda places: np.full(len(places), np.nan)),
+            "garbage": changed(lambda _: OUTSIDE),
+        },
+    ),
+}
+CELLS = [
+    (stage, kind, trouble)
+    for stage, (_, _, own) in STAGES.items()
+    for kind, trouble in {"hangs": hangs, "slow": slow, "raises": raises, **own}.items()
+]
+
+
+#: What the release makes good by itself: similarities are computed again from the embeddings.
+MENDED = {("retrieve", "NaN")}
+
+
+@pytest.fixture(scope="module")
+def release(tiny: TinyRun) -> Loaded:
+    folder = Path(tiny.store) / "releases" / tiny.release_id
+    return load(folder, verify_directory(folder))
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind", "trouble"), CELLS, ids=[f"{stage} {kind}" for stage, kind, _ in CELLS]
+)
+def test_every_answer_is_labelled_and_in_time(
+    release: Loaded, monkeypatch: pytest.MonkeyPatch, stage: str, kind: str, trouble: Trouble
+) -> None:
+    owner, name, _ = STAGES[stage]
+
+    async def go() -> None:
+        fallen: list[tuple[str, str]] = []
+        host = Host(TIGHT, "stable", fallen=lambda *why: fallen.append(why))
+        host.engine.swap(release)
+        monkeypatch.setattr(owner, name, trouble(getattr(owner, name)))
+        took: list[float] = []
+
+        async def one(number: int) -> None:
+            began = time.monotonic()
+            (answer,) = await host.engine.recommend([Request(user_id=f"p{number}", k=4, exclude=[EXCLUDED])])
+            took.append(time.monotonic() - began)
+            slate = answer.slate
+            assert slate.rung in RUNGS
+            assert slate.rung != PERSONALISED or (stage, kind) in MENDED, f"{stage} {kind} went unnoticed"
+            assert len(slate.items) == 4
+            assert EXCLUDED not in slate.item_ids
+            assert np.isfinite([item.score for item in slate.items]).all()
+
+        for _ in range(ROUNDS):
+            await asyncio.gather(*(one(number) for number in range(REQUESTS)))
+        assert len(took) == REQUESTS * ROUNDS
+        assert max(took) < TIGHT.deadline_ms / 1000 + 1.0, (
+            "waited for a stage; the benchmark measures by how much"
+        )
+        for executor in host.stages.executors.values():
+            assert executor.stuck <= TIGHT.slots
+            assert len(executor._threads) <= TIGHT.slots
+        host.stages.close()
+
+    asyncio.run(go())
+
+
+def test_there_are_24() -> None:
+    assert len(CELLS) == 24

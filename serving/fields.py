@@ -109,7 +109,7 @@ def instant(value: object, path: str) -> datetime:
 def history(value: object, most: int) -> list[str | Interaction] | None:
     """What the user did: ids, and interactions whose event and instant are known; None if not given.
 
-    An id alone stays an id: only the release knows which event it stands for (see :class:`slate.recommend.request.Request`).
+    An id alone stays an id: only the release knows which event it stands for.
     """
     if value is None:
         return None

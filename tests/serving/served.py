@@ -9,8 +9,6 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime
 
 import uvicorn
 from kserve import model_server
@@ -44,7 +42,7 @@ class ReleaseEngine:
         del deadline_ms  # There is one rung here.
         await self._meet([request.user_id for request in requests])
         loop = asyncio.get_running_loop()
-        slates = await loop.run_in_executor(self._thread, self._slates, requests)
+        slates = await loop.run_in_executor(self._thread, self._recommender.funnel.slates, requests)
         exposures = [f"exposure of {s.user_id}" if s.user_id else None for s in slates]
         return [Answer(slate, self.variant, seen) for slate, seen in zip(slates, exposures, strict=True)]
 
@@ -52,16 +50,6 @@ class ReleaseEngine:
         await self._meet([request.user_id for request in requests])
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._recommender.funnel.score_items, requests)
-
-    def _slates(self, requests: Sequence[Request]) -> list:  # type: ignore[type-arg]
-        funnel = self._recommender.funnel
-        whole = []
-        for request in requests:
-            at = request.at or datetime.now(UTC)
-            given = request.history
-            history = None if given is None else funnel.interactions(given, at)
-            whole.append(replace(request, history=history, at=at))
-        return funnel.slates(whole)
 
     async def _meet(self, users: Sequence[str | None]) -> None:
         for user in users:

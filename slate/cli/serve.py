@@ -20,8 +20,8 @@ def serve(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A YAML configuration; its section serving.")] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="serving.key=value.")] = None,
-    http_port: Annotated[int | None, typer.Option(min=0, max=65_535, help="8080 by default.")] = None,
-    grpc_port: Annotated[int | None, typer.Option(min=0, max=65_535, help="8081 by default.")] = None,
+    http_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="8080 by default.")] = None,
+    grpc_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="8081 by default.")] = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Where remote releases are kept.")] = None,
 ) -> None:
     """Answer over KServe's protocols: V1, V2 and gRPC, models `recommender` and `ranker`.

@@ -7,11 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 
 import slate
 from slate.recommend.recommender import Recommender
 from slate.recommend.request import Interaction, Request
+from tests.features.over_http import PREDICT, instance
 
 BATCH = 256
 
@@ -36,9 +38,11 @@ class Recorder:
 class Serving:
     """A sealed release, verified and opened as a server opens it, that answers requests.
 
-    :meth:`serve_features` is the whole surface that the tests use: a client of a running HTTP server can
-    take its place once there is one, with a server that reports what its models were given.
+    :meth:`serve_features` is the whole surface that the tests use. With a client, requests go over HTTP to
+    a server of this process, so that what its models are given can be seen.
     """
+
+    client: httpx.Client | None = None
 
     def __init__(self, release: Path) -> None:
         self.recommender: Recommender = slate.open_release(str(release))
@@ -65,10 +69,14 @@ class Serving:
         return {"tower": self._tower, "ranker": self._ranker}[model].calls[-1]
 
     def _serve(self, requests: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
-        asks = [self.recommender.ask(read_request(text)) for text in requests]
         self._tower.calls.clear()
         self._ranker.calls.clear()
-        self.recommender.rank(asks)
+        if self.client is None:
+            self.recommender.rank([self.recommender.ask(read_request(text)) for text in requests])
+        else:
+            answer = self.client.post(PREDICT, json={"instances": [instance(text) for text in requests]})
+            assert answer.status_code == 200, answer.text[:500]
+            assert len(answer.json()["predictions"]) == len(requests)
         recorded = {}
         for model, recorder in (("tower", self._tower), ("ranker", self._ranker)):
             (call,) = recorder.calls

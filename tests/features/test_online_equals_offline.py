@@ -25,6 +25,7 @@ from slate.retrieval.train import batch_shape
 from slate.retrieval.training_data import TrainingData
 from tests.features import asking
 from tests.features.oracle import Arrays, Oracle, Row, natural, same
+from tests.features.over_http import client_of
 from tests.features.questions import questions
 from tests.features.serving import Serving, inputs_of, read_request
 from tests.features.world import TARGETS, UNLISTED_USER, World
@@ -94,6 +95,17 @@ def test_ten_thousand_served_rows_are_what_the_oracle_works_out(served: Served) 
     assert (lengths > 24).sum() > 1_000
     same(served.inputs("tower"), served.expected(16))
     same(served.inputs("ranker"), served.expected(24))
+
+
+def test_ten_thousand_rows_over_http_are_the_same(
+    served: Served, serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client_of(lambda: serving.recommender) as client:
+        monkeypatch.setattr(serving, "client", client)
+        answers = serving.serve_features(served.requests)
+    assert len(answers["tower"]["embedding"]) == len(served.rows) >= 10_000
+    for model in ("tower", "ranker"):
+        same(inputs_of(answers[model]), served.inputs(model))
 
 
 def test_the_rows_are_varied(served: Served) -> None:

@@ -1,5 +1,6 @@
 """What operators see at ``/metrics``, beside what KServe counts itself."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -9,6 +10,7 @@ from prometheus_client.registry import Collector
 from slate.feedback.exposure import ExposureLog
 from slate.recommend.online.online import OnlineEngine
 from slate.recommend.request import Slate
+from slate.recommend.stages.records import Kept
 
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
@@ -35,6 +37,9 @@ class Metrics:
         self._troubles = Counter(
             "slate_stage_troubles", "Stages that gave nothing.", ("stage", "reason"), registry=registry
         )
+        self._filtered = Counter(
+            "slate_filtered_items", "Candidates that a filter removed.", ("filter",), registry=registry
+        )
         self._slates = Counter("slate_slates", "Slates by rung.", ("rung",), registry=registry)
         self._empty = Counter("slate_empty_slates", "Slates without an item.", registry=registry)
         self._info = Gauge(
@@ -53,6 +58,12 @@ class Metrics:
         self._stages.labels(stage).observe(seconds)
         if trouble is not None:
             self._troubles.labels(stage, trouble).inc()
+
+    def filtered(self, kept: Sequence[Kept]) -> None:
+        """Candidates were filtered."""
+        for each in kept:
+            for name, count in each.removed_counts.items():
+                self._filtered.labels(name).inc(count)
 
     def slate(self, slate: Slate) -> None:
         """A slate went out."""

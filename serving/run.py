@@ -59,7 +59,14 @@ def serve(
             request.user_id, slate.release_id, slate.rung, slate.items, request.context, seconds
         )
 
-    host = Host(config, variant, observe=metrics.stage, expose=expose, taken=metrics.taken)
+    host = Host(
+        config,
+        variant,
+        observe=metrics.stage,
+        filtered=metrics.filtered,
+        expose=expose,
+        taken=metrics.taken,
+    )
     metrics.watch(host.engine, exposures)
 
     @contextlib.asynccontextmanager

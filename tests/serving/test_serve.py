@@ -112,6 +112,7 @@ def test_it_follows_its_channel_records_what_it_shows_and_stops_in_order(
     metrics = httpx.get(f"{running.url}/metrics", timeout=10).text
     assert f'slate_release_info{{channel="stable",release_id="{second}"}} 1.0' in metrics
     assert 'slate_slates_total{rung="personalised"}' in metrics
+    assert 'slate_filtered_items_total{filter="seen"}' in metrics
     assert 'slate_requests_total{code="200",model="recommender",variant="stable"}' in metrics
 
     running.process.send_signal(signal.SIGTERM)

@@ -11,7 +11,7 @@ from slate.recommend.online.health import SECONDS, HealthCheck
 from slate.recommend.online.ladder import Precomputed, nothing_precomputed
 from slate.recommend.online.load import load
 from slate.recommend.online.online import Expose, Fallen, Loaded, OnlineEngine
-from slate.recommend.online.stages import Observer, Stages
+from slate.recommend.online.stages import Filtered, Observer, Stages
 from slate.release.manifest import Manifest
 from slate.storage import ObjectStore
 
@@ -23,6 +23,7 @@ class Host:
 
     Args:
         observe: told of every stage's seconds and trouble.
+        filtered: told what the filter stage handed on.
         expose: gives exposure ids; see :data:`slate.recommend.online.online.Expose`.
         fallen: told why a slate is not personalised.
         taken: told of each release that answers from now on.
@@ -34,12 +35,13 @@ class Host:
         variant: str,
         *,
         observe: Observer = lambda *_: None,
+        filtered: Filtered = lambda _: None,
         expose: Expose = lambda *_: None,
         fallen: Fallen = lambda *_: None,
         taken: Callable[[str], None] = lambda _: None,
         precomputed: Precomputed = nothing_precomputed,
     ) -> None:
-        self.stages = Stages(config, observe)
+        self.stages = Stages(config, observe, filtered)
         self.engine = OnlineEngine(config, variant, self.stages, expose, fallen)
         self._taken = taken
         self._precomputed = precomputed

@@ -14,16 +14,24 @@ T = TypeVar("T")
 STAGES: Final = ("retrieve", "filter", "score", "order")
 #: Told of each call: the stage, its seconds, and why it gave nothing (None where it did).
 Observer = Callable[[str, float, str | None], None]
+#: Told what the filter stage handed on.
+Filtered = Callable[[Any], None]
 
 
 class Stages:
     """The executors of all stages; they outlive releases, so that what hangs stays counted."""
 
-    def __init__(self, config: OnlineConfig, observe: Observer = lambda *_: None) -> None:
+    def __init__(
+        self,
+        config: OnlineConfig,
+        observe: Observer = lambda *_: None,
+        filtered: Filtered = lambda _: None,
+    ) -> None:
         limits = (config.retrieve_ms, config.filter_ms, config.score_ms, config.order_ms)
         self._seconds = {name: limit / 1000 for name, limit in zip(STAGES, limits, strict=True)}
         self.executors = {name: StageExecutor(name, config.slots) for name in STAGES}
         self._observe = observe
+        self._filtered = filtered
 
     async def slates(self, funnel: Funnel, requests: Sequence[Request]) -> Sequence[Slate]:
         """A personalised slate for every request, or nothing for any.
@@ -38,6 +46,7 @@ class Stages:
 
         asks, found = await self._run("retrieve", retrieve)
         kept = await self._run("filter", lambda: funnel.filter(asks, found))
+        self._filtered(kept)
         scored = await self._run("score", lambda: funnel.score(asks, kept))
         return await self._run("order", lambda: _checked(funnel.order(asks, requests, scored), requests))
 

@@ -37,7 +37,7 @@ lint: setup ## ruff, workflow and container file linters
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/actionlint
-	$(BIN)/hadolint pipelines/Containerfile
+	$(BIN)/hadolint pipelines/Containerfile serving/Containerfile
 
 types: setup ## strict typing
 	$(BIN)/mypy
@@ -48,12 +48,15 @@ imports: setup ## the layers of docs/architecture.md
 golden: setup ## write the compiled pipelines that the tests compare with
 	$(BIN)/python -m pipelines.compile
 
-lock: ## renew requirements.lock from pyproject.toml
+lock: ## renew both locks from pyproject.toml
 	echo certifi > $(VENV)/override.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --override $(VENV)/override.txt --extra train --extra serve --extra pipelines --extra local \
 	  --extra tracking --extra tuning --group dev \
 	  pyproject.toml -o requirements.lock
+	cp requirements.lock serving/requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --override $(VENV)/override.txt --extra serve pyproject.toml -o serving/requirements.lock
 
 clean: ## remove the virtual environment and the caches; stores (.slate) stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage coverage.xml

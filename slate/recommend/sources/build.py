@@ -11,8 +11,7 @@ from slate.recommend.sources.fresh import FreshSource
 from slate.recommend.sources.neighbours import NeighbourSource
 from slate.recommend.sources.popular import PopularSource
 from slate.recommend.sources.two_tower import TwoTowerSource
-from slate.retrieval.sources import co_occurrence, item2vec
-from slate.retrieval.sources.neighbours import Neighbours
+from slate.retrieval.sources.neighbours import CO_OCCURRENCE_FILE, ITEM2VEC_FILE, Neighbours
 
 
 def quotas_of(release: Opened) -> tuple[Quota, ...]:
@@ -26,10 +25,10 @@ def quotas_of(release: Opened) -> tuple[Quota, ...]:
     own = release.config.candidates if config.two_tower.count is None else config.two_tower.count
     quotas: list[Quota] = [Quota(TwoTowerSource(release), own)] if own else []
     if config.co_occurrence.count:
-        near = _near(release, neighbours.CO_OCCURRENCE, co_occurrence.FILE, config.co_occurrence.recent)
+        near = _near(release, neighbours.CO_OCCURRENCE, CO_OCCURRENCE_FILE, config.co_occurrence.recent)
         quotas.append(Quota(near, config.co_occurrence.count))
     if config.item2vec.count:
-        near = _near(release, neighbours.ITEM2VEC, item2vec.FILE, config.item2vec.recent)
+        near = _near(release, neighbours.ITEM2VEC, ITEM2VEC_FILE, config.item2vec.recent)
         quotas.append(Quota(near, config.item2vec.count))
     if config.popular.count:
         quotas.append(Quota(PopularSource(release.item_records), config.popular.count))

@@ -1,7 +1,6 @@
 """Item-to-item similarity from who had what near what."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 from scipy import sparse
@@ -10,8 +9,6 @@ from slate.config import CoOccurrenceSourceConfig
 from slate.data.sequences import UserLog
 from slate.retrieval.sources.meetings import meetings, wanted_items
 from slate.retrieval.sources.neighbours import Neighbours, Pairs
-
-FILE: Final = "sources/co_occurrence.parquet"
 
 
 def co_occurrence(

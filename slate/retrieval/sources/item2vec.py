@@ -17,8 +17,6 @@ from slate.retrieval.index import build_index
 from slate.retrieval.sources.meetings import meetings, wanted_items
 from slate.retrieval.sources.neighbours import Neighbours, Pairs
 
-FILE: Final = "sources/item2vec.parquet"
-
 _BATCH: Final = 4096
 _RATE: Final = 0.1
 _POWER: Final = 0.75

@@ -15,6 +15,10 @@ import pyarrow.parquet as pq
 
 from slate.errors import ReleaseError
 
+#: Where a release holds the tables, by what they were computed with.
+CO_OCCURRENCE_FILE: Final = "sources/co_occurrence.parquet"
+ITEM2VEC_FILE: Final = "sources/item2vec.parquet"
+
 NEIGHBOURS: Final = "neighbours"
 SCORES: Final = "scores"
 

@@ -7,6 +7,7 @@ from slate.config import RecommendConfig
 from slate.data.holdout import Split
 from slate.data.sequences import UserLog
 from slate.retrieval.sources import co_occurrence, item2vec, records
+from slate.retrieval.sources.neighbours import CO_OCCURRENCE_FILE, ITEM2VEC_FILE
 
 
 def write_sources(
@@ -27,6 +28,6 @@ def write_sources(
     sources = config.sources
     if sources.co_occurrence.count:
         found = co_occurrence.co_occurrence(train, items, events, sources.co_occurrence)
-        found.write(content / co_occurrence.FILE)
+        found.write(content / CO_OCCURRENCE_FILE)
     if sources.item2vec.count:
-        item2vec.item2vec(train, items, events, sources.item2vec).write(content / item2vec.FILE)
+        item2vec.item2vec(train, items, events, sources.item2vec).write(content / ITEM2VEC_FILE)

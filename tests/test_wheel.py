@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("slate", "components", "pipelines", "serving")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 def test_every_module_and_template_is_in_it(names: set[str]) -> None:
     wanted = {
         path.relative_to(ROOT).as_posix()
-        for package in ("slate", "components", "pipelines")
+        for package in PACKAGES
         for path in (ROOT / package).rglob("*")
         if path.suffix in {".py", ".j2", ".typed"}
     }
@@ -37,4 +38,4 @@ def test_the_configurations_are_where_the_default_is_looked_for(names: set[str])
 
 def test_nothing_of_a_checkout_is_in_it(names: set[str]) -> None:
     roots = {name.split("/")[0] for name in names}
-    assert {r for r in roots if not r.endswith(".dist-info")} == {"slate", "components", "pipelines"}
+    assert {r for r in roots if not r.endswith(".dist-info")} == set(PACKAGES)

@@ -1,5 +1,6 @@
 """Put sealed releases into a store and take them out again."""
 
+import fcntl
 import shutil
 import tempfile
 import time
@@ -20,6 +21,7 @@ from slate.storage import ObjectStore
 
 DEFAULT_CACHE: Final = Path("~/.cache/slate/releases")
 _PARTIAL: Final = ".fetch-"
+_LOCK: Final = ".lock"
 _STALE_SECONDS: Final = 24 * 3600
 
 
@@ -130,14 +132,7 @@ def fetch(store: ObjectStore, release_id: str, cache_dir: Path) -> Path:
                 store.download(release_prefix(release_id) + entry.path, target)
             (partial / MANIFEST_FILE).write_bytes(manifest.to_bytes())
             verify_directory(partial, release_id)
-            if final.exists():
-                with suppress(FileNotFoundError):  # Somebody else is replacing it too.
-                    final.rename(Path(scratch) / "spoilt")
-            try:
-                partial.rename(final)
-            except OSError:
-                if not final.exists() or not _still_right(final, release_id):
-                    raise
+            _put_in_place(partial, final)
     except NotFoundError as error:
         raise ReleaseError(
             f"{store.describe(release_prefix(release_id))}: a sealed file is missing ({error}); "
@@ -148,6 +143,21 @@ def fetch(store: ObjectStore, release_id: str, cache_dir: Path) -> Path:
             f"cache {cache_dir}: {error.strerror or error}; check that it is writable and has free space"
         ) from error
     return final
+
+
+def _put_in_place(partial: Path, final: Path) -> None:
+    """Rename a verified folder to its place, one process at a time.
+
+    A folder cannot be renamed over one that holds files. What stands there is either right, put there
+    by somebody faster, and stays, or spoilt, and is moved away first.
+    """
+    with (final.parent / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if final.exists():
+            if _still_right(final, final.name):
+                return
+            final.rename(partial.with_name("spoilt"))
+        partial.rename(final)
 
 
 def local_copy(store: ObjectStore, release_id: str, cache_dir: Path | None = None) -> Path:

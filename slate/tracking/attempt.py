@@ -28,7 +28,8 @@ def attempt(config: TrackingConfig, job: Callable[[Any], object]) -> str:
     """Run ``job`` with an ``MlflowClient``; whatever it raises, and however long it hangs.
 
     The job runs in a thread of its own, which is left behind when its time is up: a server that sends
-    one byte a second trips no timeout of a socket.
+    one byte a second trips no timeout of a socket. The time counts from when MLflow is imported, which
+    takes seconds on a cold disk and is not the server's fault.
 
     Returns:
         one line that names the address and the reason, empty where it worked or tracking is off.
@@ -44,16 +45,20 @@ def attempt(config: TrackingConfig, job: Callable[[Any], object]) -> str:
         except BaseException as error:  # whatever it is, the run goes on
             problems.append(error)
 
+    try:
+        _client_class(config.timeout_seconds)
+    except Exception as error:
+        return _not_recorded(uri, reason(error))
     thread = threading.Thread(target=work, name="tracking", daemon=True)
     thread.start()
     thread.join(config.timeout_seconds * _CALLS)
     if thread.is_alive():
-        return (
-            f"tracking: {shown(uri)}: no end after {config.timeout_seconds * _CALLS:g} s; not recorded there"
-        )
-    if problems:
-        return f"tracking: {shown(uri)}: {reason(problems[0])}; not recorded there"
-    return ""
+        return _not_recorded(uri, f"no end after {config.timeout_seconds * _CALLS:g} s")
+    return _not_recorded(uri, reason(problems[0])) if problems else ""
+
+
+def _not_recorded(uri: str, why: str) -> str:
+    return f"tracking: {shown(uri)}: {why}; not recorded there"
 
 
 def client(uri: str, timeout_seconds: float) -> Any:
@@ -62,6 +67,14 @@ def client(uri: str, timeout_seconds: float) -> Any:
     Raises:
         TrackingError: MLflow is not installed.
     """
+    made_by = _client_class(timeout_seconds)
+    file = database(uri)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    return made_by(uri)
+
+
+def _client_class(timeout_seconds: float) -> Any:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(timeout_seconds))))
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -73,10 +86,7 @@ def client(uri: str, timeout_seconds: float) -> Any:
         raise TrackingError(f"{error.name} is not installed; pip install 'slate[tracking]'") from error
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
-    file = database(uri)
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(uri)
+    return MlflowClient
 
 
 def reason(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """Nothing that a tracking server can do stops a run or a rollback."""
 
+import re
 import socket
 import socketserver
 import threading
@@ -49,9 +50,20 @@ def silent(connection: socket.socket) -> None:
     time.sleep(20)
 
 
+def read_request(connection: socket.socket) -> None:
+    """All of it: a connection closed with bytes unread is reset, and the client sees no answer."""
+    text = b""
+    while b"\r\n\r\n" not in text:
+        text += connection.recv(65536)
+    head, _, body = text.partition(b"\r\n\r\n")
+    found = re.search(rb"(?i)content-length: *(\d+)", head)
+    while found is not None and len(body) < int(found[1]):
+        body += connection.recv(65536)
+
+
 def reply(status: bytes, body: bytes) -> Any:
     def answer(connection: socket.socket) -> None:
-        connection.recv(65536)
+        read_request(connection)
         connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     return answer

@@ -12,8 +12,9 @@ from serving.server import Server
 from serving.state import State
 from slate.config import ServingConfig
 from slate.feedback.exposure import ExposureLog
-from slate.feedback.queue import EXPOSURES, SHADOW_EXPOSURES, SqliteQueue
+from slate.feedback.queue import EXPOSURES, SHADOW_EXPOSURES
 from slate.feedback.signing import VARIABLE, Signer
+from slate.feedback.sqlite_queue import SqliteQueue
 from slate.feedback.writer import BackgroundWriter
 from slate.recommend.online.host import Host
 from slate.recommend.request import Request, Slate

@@ -38,6 +38,10 @@ class ConflictError(StorageError):
     """A compare-and-swap lost: somebody else moved the object first. Read again and retry."""
 
 
+class FullError(StorageError):
+    """A queue holds as much as it may. Nothing was added; send again later."""
+
+
 class ReleaseError(SlateError):
     """A release is unusable as it stands: unsealed, tampered with, or needing other versions."""
 

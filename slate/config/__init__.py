@@ -20,6 +20,7 @@ from slate.config.dataset import (
     Table,
 )
 from slate.config.drift import DriftConfig
+from slate.config.feedback import FeedbackConfig
 from slate.config.load import default_config_path, load_config, parse_config, read_config
 from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
 from slate.config.operations import RolloutConfig, StoreConfig
@@ -57,6 +58,7 @@ __all__ = [
     "Feature",
     "FeatureKind",
     "FeatureMap",
+    "FeedbackConfig",
     "FiltersConfig",
     "FollowsTable",
     "FreshnessConfig",

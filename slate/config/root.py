@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from slate.config.dataset import DatasetConfig
 from slate.config.drift import DriftConfig
+from slate.config.feedback import FeedbackConfig
 from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
 from slate.config.operations import RolloutConfig, StoreConfig
 from slate.config.quality import EvaluationConfig, GateConfig
@@ -28,6 +29,7 @@ class SlateConfig(Section):
     gate: GateConfig = GateConfig()
     recommend: RecommendConfig = RecommendConfig()
     serving: ServingConfig = ServingConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
     rollout: RolloutConfig = RolloutConfig()
     drift: DriftConfig = DriftConfig()
     tracking: TrackingConfig = TrackingConfig()

@@ -1,21 +1,11 @@
-"""Streams of records that outlive the process: appended in batches, read in order."""
+"""Streams of records that outlive the process: appended in batches, read in order, taken in claims."""
 
-import sqlite3
-import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from slate.errors import StorageError
-
+EVENTS: Final = "queue:events"
 EXPOSURES: Final = "queue:exposures"
 SHADOW_EXPOSURES: Final = "queue:shadow-exposures"
-
-_TABLE: Final = (
-    "CREATE TABLE IF NOT EXISTS records ("
-    "stream TEXT NOT NULL, position INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (stream, position)"
-    ") WITHOUT ROWID"
-)
 
 
 class Entry(NamedTuple):
@@ -25,79 +15,78 @@ class Entry(NamedTuple):
     record: bytes
 
 
-class Queue(Protocol):
-    """Durable streams. Positions of a stream grow without gaps and never change."""
+class Claim(NamedTuple):
+    """Positions ``first`` to ``last``, both included, that one consumer works on.
 
-    def append(self, stream: str, records: Sequence[bytes]) -> None:
+    The bounds were made durable before anybody saw them: whoever takes the claim over after a crash gets
+    the same ones, and so writes the same file again.
+    """
+
+    first: int
+    last: int
+
+
+class Queue(Protocol):
+    """Durable streams. Positions of a stream grow without gaps and never change.
+
+    A *group* reads every record of a stream once: its claims follow each other without gap or overlap.
+    """
+
+    def append(self, stream: str, records: Sequence[bytes], ids: Sequence[str] = ()) -> list[bool]:
         """Add records at the end, all or none; they are durable when this returns.
 
+        Args:
+            ids: one a record, or none at all. A record whose id this stream has seen, earlier or in the
+                same call, is left out.
+
+        Returns:
+            for each record whether it was added; false is a duplicate.
+
         Raises:
-            StorageError: they are not.
+            FullError: the stream holds its limit of records that are not acknowledged; none was added.
+            StorageError: they are not durable; sending them again does no harm where they have ids.
         """
         ...
 
     def read(self, stream: str, after: int, limit: int) -> list[Entry]:
-        """Up to ``limit`` records after a position (0: from the beginning), in order."""
+        """Up to ``limit`` records after a position (0: from the beginning), in order.
+
+        Raises:
+            StorageError: the stream cannot be read.
+        """
         ...
 
-    def depth(self, stream: str) -> int:
-        """How many records a stream holds."""
+    def claim(self, stream: str, group: str, consumer: str, limit: int, seconds: float) -> Claim | None:
+        """The next records of a group for one consumer, or a claim whose consumer is late with it.
+
+        Args:
+            limit: of a new claim; one that is taken over keeps its bounds.
+            seconds: until somebody else may take it over.
+
+        Returns:
+            None where nothing waits, or another consumer holds the group's claim: one a group at a time,
+            so that files are written in order. More consumers need more streams.
+        """
         ...
 
+    def acknowledge(self, stream: str, group: str, consumer: str, claim: Claim) -> None:
+        """The group is done with these records. Twice is once.
 
-class SqliteQueue:
-    """Streams in one SQLite file with a write-ahead log; several processes may share it.
+        Raises:
+            ConflictError: another consumer has taken the claim over; what it does is the same.
+        """
+        ...
 
-    Args:
-        synchronous: ``FULL`` survives a power failure, ``NORMAL`` may lose the last records then, and
-            survives anything that ends only the process.
-    """
+    def rewind(self, stream: str, group: str, after: int) -> None:
+        """The group reads again from behind a position; a claim in progress is forgotten."""
+        ...
 
-    def __init__(self, path: Path, synchronous: str = "NORMAL", busy_seconds: float = 5.0) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._lock = threading.Lock()
-        try:
-            self._database = sqlite3.connect(path, timeout=busy_seconds, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute(f"PRAGMA synchronous={'FULL' if synchronous == 'FULL' else 'NORMAL'}")
-            self._database.execute(_TABLE)
-            self._database.commit()
-        except sqlite3.Error as error:
-            raise StorageError(f"{path}: {error}; name another file for the state") from error
+    def depth(self, stream: str, group: str = "") -> int:
+        """How many records a stream holds, or how many of them a group has not acknowledged."""
+        ...
 
-    def append(self, stream: str, records: Sequence[bytes]) -> None:
-        with self._lock:
-            try:
-                with self._database:
-                    self._database.execute("BEGIN IMMEDIATE")
-                    (last,) = self._database.execute(
-                        "SELECT COALESCE(MAX(position), 0) FROM records WHERE stream = ?", (stream,)
-                    ).fetchone()
-                    rows = [(stream, last + place, record) for place, record in enumerate(records, start=1)]
-                    self._database.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
-            except sqlite3.Error as error:
-                raise StorageError(f"{self._path}: {error}; look at the disk") from error
+    def trim(self, stream: str, before: int) -> int:
+        """Forget records before a position that every group has acknowledged; how many went."""
+        ...
 
-    def read(self, stream: str, after: int, limit: int) -> list[Entry]:
-        with self._lock:
-            try:
-                found = self._database.execute(
-                    "SELECT position, record FROM records WHERE stream = ? AND position > ? "
-                    "ORDER BY position LIMIT ?",
-                    (stream, after, limit),
-                ).fetchall()
-            except sqlite3.Error as error:
-                raise StorageError(f"{self._path}: {error}; look at the disk") from error
-        return [Entry(position, bytes(record)) for position, record in found]
-
-    def depth(self, stream: str) -> int:
-        with self._lock:
-            (count,) = self._database.execute(
-                "SELECT COUNT(*) FROM records WHERE stream = ?", (stream,)
-            ).fetchone()
-        return int(count)
-
-    def close(self) -> None:
-        with self._lock:
-            self._database.close()
+    def close(self) -> None: ...

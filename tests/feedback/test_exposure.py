@@ -4,8 +4,9 @@ from pathlib import Path
 
 from slate.clock import ManualClock
 from slate.feedback.exposure import ExposureLog
-from slate.feedback.queue import EXPOSURES, SqliteQueue
+from slate.feedback.queue import EXPOSURES
 from slate.feedback.signing import Signer
+from slate.feedback.sqlite_queue import SqliteQueue
 from slate.feedback.writer import BackgroundWriter
 from slate.recommend.request import SlateItem
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from slate.errors import StorageError
-from slate.feedback.queue import Entry, SqliteQueue
+from slate.feedback.queue import Entry
+from slate.feedback.sqlite_queue import SqliteQueue
 from slate.feedback.writer import BackgroundWriter
 
 

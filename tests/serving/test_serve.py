@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from slate.feedback.queue import EXPOSURES, SqliteQueue
+from slate.feedback.queue import EXPOSURES
 from slate.feedback.signing import Signer
+from slate.feedback.sqlite_queue import SqliteQueue
 from slate.release.channels import move_channel
 from slate.steps.push_release import push_release
 from slate.storage import LocalStore

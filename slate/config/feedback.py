@@ -1,0 +1,33 @@
+"""How events come in, and what becomes of them."""
+
+from pydantic import Field
+
+from slate.config.section import Section
+
+
+class FeedbackConfig(Section):
+    """The events endpoint, the queue behind it, and its consumer.
+
+    ``state`` is the SQLite file of queue and online state, where ``SLATE_REDIS_URL`` names no Redis;
+    ``durability`` what is certain when an event is acknowledged: ``power`` survives a power failure,
+    ``process`` anything that ends only processes. ``pending`` records wait at most, then producers are
+    told to come later; ``partitions`` is how many consumers can share the work. An event may be
+    ``max_age_s`` old and ``max_ahead_s`` ahead of the clock; an exposure counts for ``window_s``.
+    A batch has ``batch_rows`` records and is written after ``batch_s`` at the latest; another consumer takes
+    over after ``claim_s``. ``history`` is how many recent events of a user are kept.
+    """
+
+    port: int = Field(default=8082, ge=1, le=65_535)
+    state: str = ".slate/state.db"
+    durability: str = Field(default="power", pattern="^(power|process)$")
+    pending: int = Field(default=1_000_000, ge=1)
+    partitions: int = Field(default=1, ge=1, le=256)
+    max_body_bytes: int = Field(default=1_048_576, ge=1)
+    max_events: int = Field(default=1000, ge=1)
+    max_age_s: float = Field(default=604_800.0, gt=0)
+    max_ahead_s: float = Field(default=60.0, ge=0)
+    window_s: float = Field(default=86_400.0, gt=0)
+    batch_rows: int = Field(default=5000, ge=1)
+    batch_s: float = Field(default=1.0, gt=0)
+    claim_s: float = Field(default=30.0, gt=0)
+    history: int = Field(default=200, ge=1)

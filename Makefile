@@ -49,7 +49,7 @@ golden: setup ## write the compiled pipelines that the tests compare with
 	$(BIN)/python -m pipelines.compile
 
 lock: ## renew both locks from pyproject.toml
-	echo certifi > $(VENV)/override.txt
+	printf 'certifi\nml-dtypes>=0.5.1,<1\n' > $(VENV)/override.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --override $(VENV)/override.txt --extra train --extra serve --extra pipelines --extra local \
 	  --extra tracking --extra tuning --group dev \

@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Test processes side by side, each with one thread for its models.
+WORKERS ?= 2
 
 .PHONY: help setup run test test-slow check lint types imports golden lock clean
 
@@ -26,7 +28,8 @@ run: setup ## the main job on MovieLens-100K: data -> models -> gate -> sealed r
 	$(BIN)/slate run
 
 test: setup ## the tests, without those marked slow
-	$(BIN)/pytest -m "not slow" --cov --cov-report=term:skip-covered --cov-report=xml
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/pytest -m "not slow" \
+	  -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered --cov-report=xml
 
 test-slow: setup ## the tests marked slow
 	$(BIN)/pytest -m slow

@@ -21,6 +21,7 @@ from slate.config.dataset import (
 )
 from slate.config.drift import DriftConfig
 from slate.config.feedback import FeedbackConfig
+from slate.config.incremental import IncrementalConfig, TriggersConfig
 from slate.config.load import default_config_path, load_config, parse_config, read_config
 from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
 from slate.config.operations import RolloutConfig, StoreConfig
@@ -63,6 +64,7 @@ __all__ = [
     "FollowsTable",
     "FreshnessConfig",
     "GateConfig",
+    "IncrementalConfig",
     "IndexConfig",
     "InteractionsTable",
     "Item2VecSourceConfig",
@@ -81,6 +83,7 @@ __all__ = [
     "StoreConfig",
     "Table",
     "TrackingConfig",
+    "TriggersConfig",
     "TuningConfig",
     "default_config_path",
     "describe",

@@ -36,10 +36,14 @@ class GateConfig(Section):
     items of one value up to ``exposure_gap`` less exposure than their share of what users wanted. Both are
     relative, refuse only where the interval shows more, and guard against gross failures alone; null
     switches one off. Groups of fewer than ``min_slice_users`` users are not judged, nor slices.
+
+    ``forgetting_margin`` is what an incremental release may lose of its parent's NDCG on what users who are
+    never trained on did before the parent's ``train_end``.
     """
 
     margin: float = Field(default=0.05, ge=0)
     slice_margin: float = Field(default=0.2, ge=0)
+    forgetting_margin: float = Field(default=0.1, ge=0)
     min_users: int = Field(default=100, ge=1)
     min_slice_users: int = Field(default=30, ge=1)
     coverage_margin: float = Field(default=0.5, ge=0)

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from slate.config.dataset import DatasetConfig
 from slate.config.drift import DriftConfig
 from slate.config.feedback import FeedbackConfig
+from slate.config.incremental import IncrementalConfig
 from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
 from slate.config.operations import RolloutConfig, StoreConfig
 from slate.config.quality import EvaluationConfig, GateConfig
@@ -32,6 +33,7 @@ class SlateConfig(Section):
     feedback: FeedbackConfig = FeedbackConfig()
     rollout: RolloutConfig = RolloutConfig()
     drift: DriftConfig = DriftConfig()
+    incremental: IncrementalConfig = IncrementalConfig()
     tracking: TrackingConfig = TrackingConfig()
     tuning: TuningConfig = TuningConfig()
     store: StoreConfig = StoreConfig()

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from slate import columns
 from slate.clock import isoformat
 from slate.config import DatasetConfig, SplitConfig
 from slate.data.catalogue import TRAIN_COUNT
+from slate.data.extend import extend
 from slate.data.features import FeatureSpace, fit_encoders
 from slate.data.sequences import chronological
 from slate.errors import DataError
@@ -36,7 +37,17 @@ class Parts(NamedTuple):
     test: Mask
 
 
-def temporal_parts(times: npt.NDArray[np.int64], config: SplitConfig) -> Parts:
+class Shares(Protocol):
+    """Anything that says which shares of the interactions validation and test are."""
+
+    @property
+    def valid_fraction(self) -> float: ...
+
+    @property
+    def test_fraction(self) -> float: ...
+
+
+def temporal_parts(times: npt.NDArray[np.int64], config: Shares) -> Parts:
     """Cut after those two instants at which the shares reached are nearest to the configured ones.
 
     Rows of one instant always stay together, so coarse timestamps (whole days) shift the shares.
@@ -92,9 +103,10 @@ def last_out_parts(table: pa.Table) -> Parts:
 def split(dataset_config: DatasetConfig, config: SplitConfig, dataset: Path, out: Path) -> dict[str, Any]:
     """Write the splits folder and return what ``split.json`` says.
 
-    Users of the unseen share are taken out of temporal train rows; they stay in the other parts and
-    in histories. Nothing fitted here has seen a row after ``train_end``: item counts and user and context
-    encoders come from train rows, item encoders from the catalogue, which says nothing of the future.
+    Users of the unseen share are taken out of temporal train and validation rows, so that no model and no
+    early stopping sees them; they stay in the test and in histories. Nothing fitted here has seen a row after
+    ``train_end``: item counts and user and context encoders come from train rows, item encoders from the
+    catalogue, which says nothing of the future.
     Leave-last-out fits on train rows too, but some of them are later than other users' tests: a row knows
     its own user's past alone, while scales, vocabularies and counts know the whole period.
 
@@ -102,19 +114,51 @@ def split(dataset_config: DatasetConfig, config: SplitConfig, dataset: Path, out
         DataError: a part would be empty.
     """
     table = pq.read_table(dataset / columns.INTERACTIONS_FILE)
-    times = table[columns.TIMESTAMP].cast(pa.int64()).to_numpy()
     temporal = config.protocol == "temporal"
-    parts = temporal_parts(times, config) if temporal else last_out_parts(table)
-    unseen = np.zeros(table.num_rows, bool)
-    if temporal and config.unseen_users > 0:
-        unseen = parts.train & _unseen(table, config.unseen_users)
-    train_table = table.filter(pa.array(parts.train & ~unseen))
-    if train_table.num_rows == 0:
+    parts = temporal_parts(instants(table), config) if temporal else last_out_parts(table)
+    cut = Cut(config.protocol, parts, config.unseen_users if temporal else 0.0, config.model_dump())
+    return write_splits(dataset_config, cut, table, dataset, out)
+
+
+class Cut(NamedTuple):
+    """How interactions are cut: which rows go where, the share of users never trained on, and by what rules.
+
+    ``known`` is the feature space of a parent, which grows; None fits a new one. ``parent`` is what
+    ``split.json`` says of it.
+    """
+
+    protocol: str
+    parts: Parts
+    unseen_users: float
+    rules: Mapping[str, Any]
+    known: FeatureSpace | None = None
+    parent: Mapping[str, str] | None = None
+
+
+def instants(table: pa.Table) -> npt.NDArray[np.int64]:
+    """When each interaction was, in microseconds."""
+    times: npt.NDArray[np.int64] = table[columns.TIMESTAMP].cast(pa.int64()).to_numpy()
+    return times
+
+
+def write_splits(
+    dataset_config: DatasetConfig, cut: Cut, table: pa.Table, dataset: Path, out: Path
+) -> dict[str, Any]:
+    """Write the splits folder of ``table``, the interactions of ``dataset``; returns ``split.json``.
+
+    Raises:
+        DataError: training would be empty, or the features are not those of the parent.
+    """
+    unseen = _unseen(table, cut.unseen_users) if cut.unseen_users > 0 else np.zeros(table.num_rows, bool)
+    train, valid = cut.parts.train & ~unseen, cut.parts.valid & ~unseen
+    unseen &= cut.parts.train | cut.parts.valid
+    if not train.any():
         raise DataError("split.unseen_users leaves no training rows; lower it, or bring more data")
+    train_table = table.filter(pa.array(train))
     out.mkdir(parents=True, exist_ok=True)
     pq.write_table(train_table, out / columns.TRAIN_FILE)
-    pq.write_table(table.filter(pa.array(parts.valid)), out / columns.VALID_FILE)
-    pq.write_table(table.filter(pa.array(parts.test)), out / columns.TEST_FILE)
+    pq.write_table(table.filter(pa.array(valid)), out / columns.VALID_FILE)
+    pq.write_table(table.filter(pa.array(cut.parts.test)), out / columns.TEST_FILE)
     (out / columns.UNSEEN_FILE).unlink(missing_ok=True)
     if unseen.any():
         pq.write_table(table.filter(pa.array(unseen)), out / columns.UNSEEN_FILE)
@@ -123,25 +167,27 @@ def split(dataset_config: DatasetConfig, config: SplitConfig, dataset: Path, out
     users = pq.read_table(dataset / columns.USERS_FILE)
     pq.write_table(users, out / columns.USERS_FILE)
     features = _fit(dataset_config, items, users, train_table)
+    if cut.known is not None:
+        features = extend(cut.known, features)
     (out / columns.FEATURES_FILE).write_text(features.to_json(), encoding="utf-8")
     summary: dict[str, Any] = {
-        "protocol": config.protocol,
-        "train_end": _last(table, parts.train),
-        "valid_end": _last(table, parts.valid),
+        "protocol": cut.protocol,
+        "train_end": _last(table, cut.parts.train),
+        "valid_end": _last(table, cut.parts.valid),
         "watermark": _last(table, np.ones(table.num_rows, bool)),
         "rows": {
             "train": train_table.num_rows,
-            "valid": int(parts.valid.sum()),
-            "test": int(parts.test.sum()),
+            "valid": int(valid.sum()),
+            "test": int(cut.parts.test.sum()),
             "unseen_users": int(unseen.sum()),
         },
         "dataset_fingerprint": json.loads((dataset / columns.DATASET_FILE).read_text(encoding="utf-8"))[
             "fingerprint"
         ],
     }
-    described = json.dumps(
-        [summary, config.model_dump(), dataset_config.model_dump(mode="json")], sort_keys=True
-    )
+    if cut.parent is not None:
+        summary["parent"] = dict(cut.parent)
+    described = json.dumps([summary, cut.rules, dataset_config.model_dump(mode="json")], sort_keys=True)
     summary["fingerprint"] = hashlib.sha256(described.encode()).hexdigest()
     (out / columns.SPLIT_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
     return summary

@@ -151,14 +151,15 @@ def test_a_planted_future_row_changes_nothing_that_came_before(tmp_path: Path) -
             assert honest.catalogue.ids.to_ids(ours.items) == other.catalogue.ids.to_ids(theirs.items)
 
 
-def test_users_of_the_unseen_share_are_in_no_training_row_but_keep_their_history(tmp_path: Path) -> None:
+def test_users_of_the_unseen_share_are_never_trained_on_but_keep_their_history(tmp_path: Path) -> None:
     # The buckets of u1 to u4 are 6917, 4039, 5040 and 2973.
     assert [bucket("holdout", user) < 4500 for user in ("u1", "u2", "u3", "u4")] == [False, True, False, True]
     made = cut(tmp_path, TEN, **FIFTHS, unseen_users=0.45)
     assert times(made.part("train")) == [10, 30, 40, 60]
-    assert made.record["rows"] == {"train": 4, "valid": 2, "test": 2, "unseen_users": 2}
+    assert made.record["rows"] == {"train": 4, "valid": 0, "test": 2, "unseen_users": 4}
     assert made.user_log().history_of("u2", before=80).times.tolist() == [20, 50]
-    assert made.part("valid")["user_id"].to_pylist() == ["u4", "u2"]
+    assert made.part("valid").num_rows == 0, "the ranker and early stopping learn from validation"
+    assert sorted(times(table) for table in made.unseen()) == [[20, 50, 70, 80]]
     assert made.features.users[0].vocabulary == ("city-u1", "city-u3")
     assert made.catalogue.train_counts.tolist() == [2, 0, 1, 1, 0, 0, 0]
 

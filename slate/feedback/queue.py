@@ -6,6 +6,11 @@ from typing import Final, NamedTuple, Protocol
 EVENTS: Final = "queue:events"
 EXPOSURES: Final = "queue:exposures"
 SHADOW_EXPOSURES: Final = "queue:shadow-exposures"
+QUARANTINE: Final = "queue:quarantine"
+
+NO_LIMIT: Final = 2**63 - 1
+#: How long the id of a record counts as seen, where nothing else is said: longer than an event may be old.
+REMEMBERED_SECONDS: Final = 8 * 86_400.0
 
 
 class Entry(NamedTuple):
@@ -18,8 +23,9 @@ class Entry(NamedTuple):
 class Claim(NamedTuple):
     """Positions ``first`` to ``last``, both included, that one consumer works on.
 
-    The bounds were made durable before anybody saw them: whoever takes the claim over after a crash gets
-    the same ones, and so writes the same file again.
+    The bounds were made durable before anybody saw them, and are kept as long as the records: whoever takes
+    the claim over after a crash, or reads the stream again, gets the same ones, and so writes the same file
+    again.
     """
 
     first: int
@@ -29,7 +35,9 @@ class Claim(NamedTuple):
 class Queue(Protocol):
     """Durable streams. Positions of a stream grow without gaps and never change.
 
-    A *group* reads every record of a stream once: its claims follow each other without gap or overlap.
+    A *group* reads every record of a stream once: its claims follow each other without gap or overlap. A new
+    group begins at the oldest record that is kept. A record that some group has not acknowledged is never
+    forgotten; without a group none is.
     """
 
     def append(self, stream: str, records: Sequence[bytes], ids: Sequence[str] = ()) -> list[bool]:
@@ -56,12 +64,16 @@ class Queue(Protocol):
         """
         ...
 
+    def register(self, stream: str, group: str) -> None:
+        """The group exists from now on, if it did not: what it has not acknowledged is kept."""
+        ...
+
     def claim(self, stream: str, group: str, consumer: str, limit: int, seconds: float) -> Claim | None:
         """The next records of a group for one consumer, or a claim whose consumer is late with it.
 
         Args:
-            limit: of a new claim; one that is taken over keeps its bounds.
-            seconds: until somebody else may take it over.
+            limit: of a new claim; one that is taken over or read again keeps its bounds.
+            seconds: until somebody else may take it over. The consumer itself gets it again at any time.
 
         Returns:
             None where nothing waits, or another consumer holds the group's claim: one a group at a time,
@@ -78,7 +90,14 @@ class Queue(Protocol):
         ...
 
     def rewind(self, stream: str, group: str, after: int) -> None:
-        """The group reads again from behind a position; a claim in progress is forgotten."""
+        """The group reads again from behind a position, with the same bounds as before.
+
+        A position inside a claim means the beginning of that claim, one that is ahead of the group changes
+        nothing. Nobody holds a claim afterwards.
+
+        Raises:
+            NotFoundError: records after the position were trimmed.
+        """
         ...
 
     def depth(self, stream: str, group: str = "") -> int:

@@ -10,16 +10,19 @@ class FeedbackConfig(Section):
 
     ``state`` is the SQLite file of queue and online state, where ``SLATE_REDIS_URL`` names no Redis;
     ``durability`` what is certain when an event is acknowledged: ``power`` survives a power failure,
-    ``process`` anything that ends only processes. ``pending`` records wait at most, then producers are
+    ``process`` anything that ends only processes. A Redis that is not seen to keep so much is refused, unless
+    ``redis_unchecked``. ``pending`` records wait at most, then producers are
     told to come later; ``partitions`` is how many consumers can share the work. An event may be
     ``max_age_s`` old and ``max_ahead_s`` ahead of the clock; an exposure counts for ``window_s``.
-    A batch has ``batch_rows`` records and is written after ``batch_s`` at the latest; another consumer takes
-    over after ``claim_s``. ``history`` is how many recent events of a user are kept.
+    A file has ``batch_rows`` records and is written after ``batch_s`` at the latest; histories never wait for
+    it. Another consumer takes over after ``claim_s``. ``replayable`` records of a stream are kept when
+    they are done with. ``history`` is how many recent events of a user are kept.
     """
 
     port: int = Field(default=8082, ge=1, le=65_535)
     state: str = ".slate/state.db"
     durability: str = Field(default="power", pattern="^(power|process)$")
+    redis_unchecked: bool = False
     pending: int = Field(default=1_000_000, ge=1)
     partitions: int = Field(default=1, ge=1, le=256)
     max_body_bytes: int = Field(default=1_048_576, ge=1)
@@ -28,6 +31,7 @@ class FeedbackConfig(Section):
     max_ahead_s: float = Field(default=60.0, ge=0)
     window_s: float = Field(default=86_400.0, gt=0)
     batch_rows: int = Field(default=5000, ge=1)
-    batch_s: float = Field(default=1.0, gt=0)
+    batch_s: float = Field(default=10.0, gt=0)
     claim_s: float = Field(default=30.0, gt=0)
+    replayable: int = Field(default=100_000, ge=0)
     history: int = Field(default=200, ge=1)

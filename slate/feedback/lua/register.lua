@@ -1,0 +1,2 @@
+-- ARGV: group.
+return acknowledged(ARGV[1])

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from slate import __version__
 from slate.cli import compile as compile_commands
-from slate.cli import data, evaluate, recommend, releases, run, runs, serve, submit, tune
+from slate.cli import data, evaluate, events, items, recommend, releases, run, runs, serve, submit, tune
 from slate.errors import SlateError
 
 app = typer.Typer(
@@ -45,6 +45,8 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("tune")(tune.tune)
 app.add_typer(data.app, name="data", help="Describe, check and compare data sets.")
 app.add_typer(runs.app, name="runs", help="List, inspect and compare recorded runs.")
+app.add_typer(events.app, name="events", help="Take in what users do, send it, and work it off.")
+app.add_typer(items.app, name="items", help="Add items or take them down without a new release.")
 app.add_typer(releases.app, name="releases", help="List, inspect, verify and move releases.")
 
 

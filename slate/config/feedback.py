@@ -1,6 +1,8 @@
 """How events come in, and what becomes of them."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from slate.config.section import Section
 
@@ -35,3 +37,19 @@ class FeedbackConfig(Section):
     claim_s: float = Field(default=30.0, gt=0)
     replayable: int = Field(default=100_000, ge=0)
     history: int = Field(default=200, ge=1)
+    user_events_per_hour: int = Field(default=2000, ge=1)
+    key_events_per_s: int = Field(default=20_000, ge=1)
+    jwks: str | None = None
+    audience: str = "slate"
+    issuer: str | None = None
+    drain_s: float = Field(default=5.0, ge=0)
+    grace_s: float = Field(default=20.0, gt=0)
+
+    @model_validator(mode="after")
+    def _ids_outlive_exposures(self) -> Self:
+        if self.window_s > self.max_age_s:
+            raise ValueError(
+                f"window_s is {self.window_s:g}, above max_age_s, {self.max_age_s:g}: an exposure id "
+                "would count for longer than it is remembered; lower one or raise the other"
+            )
+        return self

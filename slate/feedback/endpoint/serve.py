@@ -1,0 +1,148 @@
+"""From a configuration to an endpoint that answers, until it is told to go."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+import uvloop
+
+from slate.clock import Clock, SystemClock, isoformat
+from slate.config import DatasetConfig, FeedbackConfig
+from slate.feedback.endpoint.app import EventsApp
+from slate.feedback.endpoint.intake import Intake
+from slate.feedback.endpoint.keys import Gatekeeper, keys_from_environment
+from slate.feedback.endpoint.metrics import Metrics
+from slate.feedback.endpoint.tokens import Tokens
+from slate.feedback.open import open_queue, open_state
+from slate.feedback.queue import EVENTS, EXPOSURES, QUARANTINE
+from slate.feedback.signing import VARIABLE, Signer
+
+_log = logging.getLogger(__name__)
+
+#: How long after the last accept a connection may still bring its request, in seconds.
+_LATE: Final = 0.3
+_DEPTHS: Final[Mapping[str, str]] = {EVENTS: "", EXPOSURES: "", QUARANTINE: ""}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: when, how bad, where from, what."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(
+            {
+                "at": isoformat(SystemClock().now()),
+                "level": record.levelname.lower(),
+                "logger": record.name,
+                "message": record.getMessage(),
+            }
+        )
+
+
+def serve(
+    dataset: DatasetConfig,
+    config: FeedbackConfig,
+    *,
+    open_to_all: bool = False,
+    host: str = "0.0.0.0",  # noqa: S104 (a container's port)
+    clock: Clock | None = None,
+) -> None:
+    """Take events in until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: there are no keys, or they cannot be used.
+        StorageError: the state cannot be opened.
+    """
+    clock = clock or SystemClock()
+    tokens = None if config.jwks is None else Tokens(Path(config.jwks), config.audience, config.issuer)
+    gatekeeper = Gatekeeper(keys_from_environment(), tokens, open_to_all=open_to_all)
+    signer = _signer(clock)
+    queue, state = open_queue(config), open_state(config, clock)
+    intake = Intake(dataset, config, queue, state, signer, clock)
+    metrics = Metrics(queue, _DEPTHS, lambda: intake.quarantine.dropped)
+
+    def probe() -> None:
+        queue.depth(EVENTS)
+        state.history("")
+
+    app = EventsApp(intake, gatekeeper, metrics, probe, config.max_body_bytes, config.max_events)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_told(app, config, host))
+    finally:
+        intake.close()
+        queue.close()
+        state.close()
+
+
+class _Http(uvicorn.Server):
+    """Uvicorn without signal handlers of its own, which closes its door before its connections."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        for server in self.servers:
+            server.close()
+        # Requests on connections accepted a moment ago are still on their way: they get their answers.
+        await asyncio.sleep(_LATE)
+        await super().shutdown(sockets)
+
+
+async def _until_told(app: EventsApp, config: FeedbackConfig, host: str) -> None:
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def tell(number: signal.Signals) -> None:
+        app.draining = True
+        if not told.done():
+            _log.info("going down: not ready from now on, still answering")
+            told.set_result(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, tell, number)
+    server = _Http(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=config.port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=65,
+            timeout_graceful_shutdown=int(max(config.grace_s, 1)),
+        )
+    )
+    serving: asyncio.Future[Any] = asyncio.ensure_future(server.serve())
+    await asyncio.wait([serving, told], return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        if told.result() == signal.SIGTERM:
+            await asyncio.sleep(config.drain_s)
+        server.should_exit = True
+    await serving
+
+
+def log_as_json() -> None:
+    """Send everything that is logged to stderr, a JSON object a line; nothing of single requests."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _signer(clock: Clock) -> Signer | None:
+    if not os.environ.get(VARIABLE):
+        _log.warning("%s is not set: no outcome can be checked, only organic events are taken", VARIABLE)
+        return None
+    return Signer.from_environment(clock)

@@ -1,0 +1,2 @@
+bucket = "slate-example-dev-state"
+prefix = "slate/dev"

@@ -1,0 +1,2 @@
+bucket = "slate-example-prod-state"
+prefix = "slate/prod"

@@ -1,4 +1,4 @@
-"""A fitted feature space taken on to newer data: what is known keeps its code, what is new gets one after it."""
+"""A fitted feature space on newer data: what is known keeps its code, what is new gets one after it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,8 +10,8 @@ from slate.errors import DataError
 def extend(known: FeatureSpace, fitted: FeatureSpace) -> FeatureSpace:
     """The space ``known``, with what only ``fitted`` knows.
 
-    Vocabularies keep their codes and grow at the end. Means and deviations stay as they are, so that a trained
-    weight keeps its meaning.
+    Vocabularies keep their codes and grow at the end. Means and deviations stay as they are, so that a
+    trained weight keeps its meaning.
 
     Raises:
         DataError: they have other features, kinds or events, so that no weight of one serves the other.

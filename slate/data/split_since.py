@@ -65,9 +65,9 @@ def split_since(
     last = {"train_end": times[new][cut.train].max(), "valid_end": times[new][cut.valid].max()}
     if last["valid_end"] < valid_end:
         raise DataError(
-            f"{where} has seen everything up to {isoformat(parent.valid_end)}, later than the start of the "
-            f"holdout, {isoformat(from_microseconds(last['valid_end']))}; lower incremental.test_fraction, or "
-            "wait for more interactions"
+            f"{where} has seen everything up to {isoformat(parent.valid_end)}, but its holdout would start "
+            f"at {isoformat(from_microseconds(last['valid_end']))}; lower incremental.test_fraction, or wait "
+            "for more interactions"
         )
     parts = Parts(
         times <= last["train_end"],

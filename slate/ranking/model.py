@@ -22,6 +22,7 @@ from slate.retrieval.query import (
     HISTORY_ITEMS,
     USER_PREFIX,
 )
+from slate.retrieval.weights import id_codes
 
 Float32 = npt.NDArray[np.float32]
 Lookup = Callable[[tf.Tensor], tf.Tensor]
@@ -29,6 +30,9 @@ Lookup = Callable[[tf.Tensor], tf.Tensor]
 CANDIDATES: Final = "candidates"
 RETRIEVAL_SCORES: Final = "retrieval_scores"
 RANKS: Final = "ranks"
+
+#: Items with fewer training interactions share one id vector.
+LEAST_COUNT: Final = 1
 
 _AGE_SCALE: Final = 10.0
 _MASKED: Final = -1e9
@@ -83,8 +87,7 @@ class ItemEncoder(tf.keras.layers.Layer):
         self, items: Items, features: FeatureSpace, width: int, id_dropout: float, *, linear: bool
     ) -> None:
         super().__init__(name="items")
-        known = items.counts > 0
-        self._codes = np.where(known, np.cumsum(known), 0).astype(np.int32)
+        self._codes = id_codes(items.counts, LEAST_COUNT)
         self._arrays = {name: np.asarray(array) for name, array in items.content.items()}
         self._content = _embedding(features.items, width, "content", linear)
         self._id_dropout, self._linear, self.width = id_dropout, linear, width
@@ -221,7 +224,7 @@ class RankingModel(tf.keras.Model):
         spread = float(popularity.std()) or 1.0
         self.popularity = ((popularity - popularity.mean()) / spread).astype(np.float32)
         priors = np.concatenate([[interaction_prior], event_priors, [0.0]]).astype(np.float32)
-        self._trained = np.concatenate([[1.0], trained]).astype(np.float32)
+        self.trained = np.concatenate([[1.0], trained]).astype(np.float32)
         kernel = np.zeros((3, self._outputs), np.float32)
         kernel[0, 0] = 1.0
         self._bias = self.add_weight(
@@ -240,7 +243,7 @@ class RankingModel(tf.keras.Model):
             self._residual = tf.keras.layers.Dense(
                 self._outputs, use_bias=False, kernel_initializer="zeros", name="residual"
             )
-        self._priors = priors
+        self.priors = priors
 
     def call(
         self,
@@ -273,7 +276,7 @@ class RankingModel(tf.keras.Model):
         else:
             logits += self._residuals(inputs, wide, candidates, user, lookup, seed)
         # What had nothing to learn from keeps its prior.
-        logits = self._priors + self._trained * (logits - self._priors)
+        logits = self.priors + self.trained * (logits - self.priors)
         return Outputs(logits[..., 0], logits[..., 1:-1], logits[..., -1])
 
     def _user_vectors(self, inputs: Mapping[str, tf.Tensor], count: tf.Tensor) -> tf.Tensor:

@@ -16,6 +16,7 @@ from slate.errors import ModelError
 from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, Items, Outputs, RankingModel, Scale
 from slate.ranking.occasions import Occasions, Parts, positives_of
 from slate.ranking.sampling import Sampler, Samples
+from slate.ranking.start import Start
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +85,9 @@ class Trainer:
         parts: Parts,
         train_events: npt.NDArray[np.int64],
         train_values: Float32,
+        start: Start | None = None,
     ) -> None:
+        self._start = start
         self._config, self._occasions, self._encoded = config, occasions, encoded
         self._sampler, self._parts = sampler, parts
         self.notes: list[str] = []
@@ -97,15 +100,16 @@ class Trainer:
         values = occasions.values[positives]
         self._scale = self._scales(fit, values[np.isfinite(values)], train_values)
         self._weight_mean = self._mean_weight(values)
-        self.model = RankingModel(
-            config,
-            features,
-            items,
-            self._scale,
-            self._interaction_prior(fit),
-            priors,
-            np.append(trained, np.isfinite(values).any()),
-        )
+        interaction = self._interaction_prior(fit)
+        trained = np.append(trained, np.isfinite(values).any())
+        if start is not None:
+            # What the parent learnt of an event holds also where there is nothing new of it.
+            self._scale = start.widened(self._scale)
+            self._weight_mean = start.value_mean or self._weight_mean
+            interaction = float(start.priors[0])
+            priors = np.where(trained[:-1] & ~start.trained[:-1], priors, start.priors[1:-1])
+            trained = trained | start.trained
+        self.model = RankingModel(config, features, items, self._scale, interaction, priors, trained)
         self._stop = sampler.draw(np.random.default_rng(config.seed + 2), parts.stop)
         self._enough = len(fit) >= FEWEST_TO_FIT and len(self._stop) >= FEWEST_TO_STOP
         self._enough = self._enough and bool(fit.present[:, 1:].any())
@@ -113,7 +117,7 @@ class Trainer:
             self._note(
                 f"{len(fit)} positives to fit on and {len(self._stop)} to stop on, with "
                 f"{int(fit.present[:, 1:].sum())} negatives, are too few to learn from (at least "
-                f"{FEWEST_TO_FIT} and {FEWEST_TO_STOP}): the order is retrieval's, with constant event rates"
+                f"{FEWEST_TO_FIT} and {FEWEST_TO_STOP}): {self._too_few}"
             )
 
     def run(self, on_epoch: Callable[[Epoch], None] | None = None) -> Trained:
@@ -154,7 +158,7 @@ class Trainer:
                 break
         self.model.set_weights(best)
         if best_epoch == 0:
-            self._note("no epoch improved on the start: the order is retrieval's")
+            self._note(f"no epoch improved on the start: {self._unchanged}")
         return Trained(self.model, tuple(epochs), best_epoch, tuple(self.notes), self._weight_mean)
 
     def _build(self) -> None:
@@ -163,6 +167,17 @@ class Trainer:
         empty |= {CANDIDATES: tf.ones([1, 1], tf.int32)}
         empty |= {name: tf.zeros([1, 1]) for name in (RETRIEVAL_SCORES, RANKS)}
         self.model(empty)
+        if self._start is not None:
+            self._start.apply(self.model)
+
+    @property
+    def _unchanged(self) -> str:
+        """What the order is where nothing was learnt."""
+        return "the order is retrieval's" if self._start is None else "the order is the parent's"
+
+    @property
+    def _too_few(self) -> str:
+        return self._unchanged + (", with constant event rates" if self._start is None else "")
 
     def _epoch(self, number: int) -> float:
         samples = self._sampler.draw(np.random.default_rng([self._config.seed, number]), self._parts.fit)

@@ -104,6 +104,11 @@ class Examples:
             encode_columns(features.context, log.context, len(log)),
         )
 
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "Examples":
+        """The targets where ``chosen``, bool [targets]; their inputs stay what they are."""
+        kept = (self.targets[chosen], self.users[chosen], self.states[chosen])
+        return Examples(self.log, *kept, self.user_features, self.context_features)
+
     def windows(self, history: int, stride: int, rng: np.random.Generator) -> list[Window]:
         """One epoch's windows in random order.
 

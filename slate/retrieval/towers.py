@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from slate.data.features import EncodedArray, FeatureEncoder
 from slate.retrieval.layers import FeatureEmbedding, LayerNorm, drop, keep_mask, small_normal
+from slate.retrieval.weights import id_codes
 
 _ID_DROPOUT, _INPUT_DROPOUT, _HEAD_DROPOUT, _FIRST_BLOCK = 0, 1, 2, 3
 _MASKED = -1e9
@@ -34,8 +35,7 @@ class CandidateTower(tf.keras.layers.Layer):
         id_dropout: float,
     ) -> None:
         super().__init__(name="candidate_tower")
-        known = train_counts >= min_count
-        self._id_codes = np.where(known, np.cumsum(known), 0).astype(np.int32)
+        self._id_codes = id_codes(train_counts, min_count)
         self._content = {name: np.asarray(array) for name, array in content.items()}
         self._features = FeatureEmbedding(encoders, dim, name="item_features") if encoders else None
         self._id_dropout = id_dropout

@@ -67,9 +67,10 @@ class WarmUpCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self._peak, "warm_up": self._warm_up, "total": self._total}
 
 
-def checkpoint_key(config: RetrievalConfig, fingerprint: str) -> str:
-    """Where a training's checkpoints lie: its configuration, seed included, and its data."""
-    text = json.dumps([config.model_dump(mode="json"), fingerprint], sort_keys=True)
+def checkpoint_key(config: RetrievalConfig, fingerprint: str, start: str = "") -> str:
+    """Where a training's checkpoints lie: its configuration, seed included, its data, and its start."""
+    told = [config.model_dump(mode="json"), fingerprint, *([start] if start else [])]
+    text = json.dumps(told, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -84,7 +85,7 @@ class Trainer:
     """Trains one model on one log.
 
     ``checkpoints`` is the folder of this training's checkpoints (see :func:`checkpoint_key`), or
-    None for none.
+    None for none. ``start`` sets the weights that the built model begins with.
 
     Raises:
         ModelError: there is nothing to learn from, or the training diverged.
@@ -98,6 +99,7 @@ class Trainer:
         examples: Examples,
         valid: RankedTargets,
         checkpoints: Path | None = None,
+        start: Callable[[TwoTower], None] | None = None,
     ) -> None:
         if not len(examples.targets):
             raise ModelError(
@@ -117,7 +119,7 @@ class Trainer:
         self.model.compile(optimizer=self._optimizer, jit_compile=config.jit)
         self._embed = tf.function(self.model.embed)
         self._inputs = valid.encode(features, config.history)
-        self._build()
+        self._build(start)
         self._checkpoints = checkpoints
 
     @classmethod
@@ -135,6 +137,11 @@ class Trainer:
             folder = checkpoints / checkpoint_key(config, data.split.fingerprint)
         examples = Examples.of(data.split.train_log(), data.features, events, data.split.user_features)
         return cls(config, data.features, data.split.catalogue, examples, valid, folder)
+
+    @property
+    def targets(self) -> int:
+        """How many targets an epoch learns from."""
+        return len(self._examples.targets)
 
     @property
     def valid_targets(self) -> int:
@@ -215,10 +222,12 @@ class Trainer:
             return len(records)
         return max(records, key=lambda r: (r.valid_ndcg_10, -r.epoch)).epoch if records else 0
 
-    def _build(self) -> None:
+    def _build(self, start: Callable[[TwoTower], None] | None) -> None:
         """Make every variable, so that a checkpoint can be restored before the first step."""
         batch = next(iter(self._examples.dataset(self._shape, self._stride, [self._config.seed, 0])))
         self.model.compute_loss(batch, training=False)
+        if start is not None:
+            start(self.model)
         variables = self.model.trainable_variables
         self._optimizer.build(variables)
         self._best = [tf.Variable(variable, trainable=False) for variable in variables]

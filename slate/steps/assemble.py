@@ -21,6 +21,7 @@ from slate.data.holdout import Split
 from slate.evaluation.holdout import HISTORY_FILE
 from slate.recommend import fallback, recommender, users
 from slate.retrieval.sources.write import write_sources
+from slate.steps.parent import RANKER_WEIGHTS, TOWER_WEIGHTS
 
 CONTENT: Final = "content"
 DRAFT: Final = "draft.json"
@@ -58,6 +59,10 @@ def assemble(
     }
     for source, target in copies.items():
         _copy(source, content / target)
+    # What an incremental run starts from; models trained otherwise may lack it, and answer all the same.
+    for folder, target in ((two_tower, TOWER_WEIGHTS), (ranker, RANKER_WEIGHTS)):
+        if (folder / columns.WEIGHTS_FILE).is_file():
+            _copy(folder / columns.WEIGHTS_FILE, content / target)
     split = Split.open(splits)
     log = split.user_log()
     catalogue = Catalogue.open(splits)

@@ -12,12 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from slate import columns
-from slate.config import DatasetConfig, RankingConfig, RetrievalConfig, parse_section
+from slate.config import DatasetConfig, IncrementalConfig, RankingConfig, RetrievalConfig, parse_section
 from slate.data.features import FeatureSpace
 from slate.data.holdout import Split
 from slate.errors import DataError, ModelError
 from slate.retrieval.index import open_index
 from slate.retrieval.query import HISTORY_ITEMS, QueryEncoder, encode_queries
+from slate.steps.parent import Parent
 
 if TYPE_CHECKING:
     from slate.ranking.train import Epoch
@@ -34,13 +35,17 @@ def train_ranker(
     index: Path,
     out: Path,
     on_epoch: "Callable[[Epoch], None] | None" = None,
+    *,
+    incremental: Mapping[str, Any] | None = None,
+    parent: Path | None = None,
 ) -> dict[str, float]:
     """Write the **ranker** folder; see ``docs/artefacts.md``. Returns its headline metrics.
 
+    With a **parent** folder the training starts from its weights and follows the section ``incremental``.
     ``on_epoch`` is told of every epoch as it ends.
 
     Raises:
-        ConfigError: a configuration section is impossible.
+        ConfigError: a configuration section is impossible, or makes another ranker than the parent's.
         DataError: the validation slice holds no usable row, or overlaps the tower's training.
         ModelError: the tower, the index and the splits do not fit, or training diverged.
     """
@@ -50,6 +55,7 @@ def train_ranker(
     from slate.ranking.occasions import divide, gather, retrieve
     from slate.ranking.sampling import Sampler
     from slate.ranking.served import ServedRanker
+    from slate.ranking.start import save_ranker
     from slate.ranking.train import Trainer
 
     started = time.monotonic()
@@ -71,12 +77,22 @@ def train_ranker(
     parts = divide(occasions, split.protocol)
     items = Items(catalogue.encode(features), catalogue.train_counts, embeddings)
     train_events, train_values = _known_from_training(split, features)
-    trainer = Trainer(config, features, items, occasions, encoded, sampler, parts, train_events, train_values)
+    start = None
+    if parent is not None:
+        start = Parent.open(parent).ranker(config, catalogue)
+        recipe = parse_section(IncrementalConfig, incremental or {})
+        config = config.model_copy(
+            update={"epochs": recipe.ranking_epochs, "learning_rate": recipe.ranking_learning_rate}
+        )
+    trainer = Trainer(
+        config, features, items, occasions, encoded, sampler, parts, train_events, train_values, start
+    )
     trained = trainer.run(on_epoch)
     described = [events[name] for name in features.events]
     served = ServedRanker(trained.model, config, described, encoded)
     out.mkdir(parents=True, exist_ok=True)
     served.save(out / MODEL)
+    save_ranker(trained.model, trained.value_mean, out / columns.WEIGHTS_FILE)
     assessor = Assessor(trained.model, served, occasions, pools, encoded, sampler, config.seed)
     np.savez(out / columns.PARITY_FILE, allow_pickle=False, **assessor.parity_sample(_PARITY_ROWS))
     weights = np.asarray([event.weight for event in described], np.float32)
@@ -117,6 +133,7 @@ def train_ranker(
         "scale": trained.model.scale._asdict(),
         "value_mean": trained.value_mean,
         "notes": list(trained.notes),
+        "parent": Parent.open(parent).release_id if parent is not None else None,
         "split_fingerprint": split.fingerprint,
         "seconds": seconds,
     }

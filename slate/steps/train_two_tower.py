@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from slate import columns
-from slate.config import DatasetConfig, RetrievalConfig, parse_section
+from slate.config import DatasetConfig, IncrementalConfig, RetrievalConfig, parse_section
 from slate.retrieval.query import encode_queries
 from slate.retrieval.training_data import TrainingData
+from slate.steps.parent import Parent
 
 _PARITY_ROWS = 256
 
@@ -23,31 +24,44 @@ def train_two_tower(
     splits: str | Path,
     out: str | Path,
     checkpoints: str | Path | None = None,
+    *,
+    incremental: Mapping[str, Any] | None = None,
+    parent: Path | None = None,
 ) -> dict[str, float]:
     """Train on a **splits** folder and write a **two_tower** folder; see ``docs/artefacts.md``.
+
+    With a **parent** folder the training starts from its weights and follows the section ``incremental``.
 
     ``checkpoints`` is a folder that outlives the run: a training killed there goes on from its last
     finished epoch when it is started again with the same configuration and data. Returns the
     validation metrics of the best epoch, how many epochs ran, and the seconds they took.
 
     Raises:
-        ConfigError: a configuration section is impossible.
+        ConfigError: a configuration section is impossible, or makes other towers than the parent's.
         DataError: ``splits`` lacks a file.
         ModelError: nothing to learn from, the training diverged, or a checkpoint does not fit.
     """
     from slate.retrieval.export import export
     from slate.retrieval.train import Trainer
+    from slate.retrieval.update import updating
+    from slate.retrieval.weights import save_weights
 
     started = time.monotonic()
     config = parse_section(RetrievalConfig, retrieval)
     events = parse_section(DatasetConfig, dataset_config).target_events
     out = Path(out)
     data = TrainingData.open(splits)
-    trainer = Trainer.of(config, events, data, Path(checkpoints) if checkpoints is not None else None)
+    kept = Path(checkpoints) if checkpoints is not None else None
+    if parent is None:
+        trainer = Trainer.of(config, events, data, kept)
+    else:
+        recipe = parse_section(IncrementalConfig, incremental or {})
+        trainer = updating(config, recipe, events, data, Parent.open(parent).tower(), kept)
     trained = trainer.run()
     out.mkdir(parents=True, exist_ok=True)
     sample = data.parity_queries(events, _PARITY_ROWS, config.seed)
     export(trained.model, encode_queries(sample, data.features, config.history), out)
+    save_weights(trained.model, out / columns.WEIGHTS_FILE)
     seconds = time.monotonic() - started
     best = trained.epochs[trained.best_epoch - 1]
     record = {
@@ -58,6 +72,8 @@ def train_two_tower(
         "loss": "full" if trained.model.full_softmax else "sampled",
         "seed": config.seed,
         "valid_targets": trainer.valid_targets,
+        "targets": trainer.targets,
+        "parent": Parent.open(parent).release_id if parent is not None else None,
         "split_fingerprint": data.split.fingerprint,
         "seconds": seconds,
     }

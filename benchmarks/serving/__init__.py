@@ -1,0 +1,1 @@
+"""How fast a release is served: this server beside others, under one open load."""

@@ -1,0 +1,1 @@
+"""Other servers around the same graph, each started by its own interpreter with its own packages."""

@@ -14,6 +14,7 @@ from slate.errors import GateError
 from slate.evaluation.baselines import POPULARITY
 from slate.evaluation.evidence import count, instant, items, mapping, number, text
 from slate.evaluation.gate_fairness import complete, group_rules
+from slate.evaluation.gate_forgetting import forgetting
 from slate.evaluation.intervals import widening
 from slate.evaluation.record import CHAMPION
 from slate.evaluation.slices import ALL, COLD_USERS, NEW_ITEMS
@@ -36,7 +37,9 @@ class GateInputs:
     challenger ``watermark`` too. ``attributes`` names every sensitive attribute of the data set's users,
     ``item_attributes`` those of its items.
     ``index`` holds ``recall`` and ``recall_target``. ``parity`` holds, for ``retrieval`` and
-    ``ranking``, the largest absolute difference between exported and in-memory answers.
+    ``ranking``, the largest absolute difference between exported and in-memory answers. ``parent`` is the
+    release that an incremental run started from; only with one is ``forgetting`` needed, a
+    :class:`~slate.evaluation.forgetting.Forgetting` as JSON types.
     """
 
     first_release: bool | None = None
@@ -47,6 +50,8 @@ class GateInputs:
     item_attributes: Sequence[str] | None = None
     index: Mapping[str, object] | None = None
     parity: Mapping[str, object] | None = None
+    parent: str | None = None
+    forgetting: Mapping[str, object] | None = None
 
 
 def decide(inputs: GateInputs, config: GateConfig) -> Verdict:
@@ -93,6 +98,8 @@ def _rules(inputs: GateInputs, config: GateConfig) -> Iterator[tuple[str, Callab
         yield "within_margin_of_champion", lambda: _within_margin(inputs, config)
         yield "coverage", lambda: _coverage(inputs, config)
         yield "concentration", lambda: _concentration(inputs, config)
+    if inputs.parent is not None:
+        yield "forgetting", lambda: forgetting(inputs.forgetting, inputs.parent, config)
     yield "better_than_popularity", lambda: _beats_popularity(inputs)
     yield "index_recall", lambda: _index_recall(inputs)
     for model in MODELS:

@@ -58,11 +58,13 @@ def evaluate(
     report.parent.mkdir(parents=True, exist_ok=True)
     if live is not None and live.measured_alike(content_hash(content, config), config):
         evaluation = live.evaluation()
-        facts = run.facts(content, live.facts, json.loads((live.path / REPORTS / FACTS).read_text("utf-8")))
+        shipped = json.loads((live.path / REPORTS / FACTS).read_text("utf-8"))
+        facts = run.facts(content, live.facts, shipped) | run.forgetting(None, None)
         draft = live.draft()
         shutil.copy2(live.path / REPORTS / PAGE, report)
     else:
         challenger = Recommender(content, config, UNSEALED)
+        beaten = live.recommender() if live else None
         holdout = Holdout.open(content / HOLDOUT)
         evaluation = compare(
             challenger,
@@ -72,9 +74,10 @@ def evaluate(
             sensitive=run.dataset.sensitive_attributes,
             sensitive_items=run.dataset.sensitive_item_attributes,
             train=run.split.part("train"),
-            champion=live.recommender() if live else None,
+            champion=beaten,
         )
         facts = run.facts(content, live.facts if live else None, run.model_facts(challenger, content))
+        facts |= run.forgetting(challenger, beaten)
         draft = run.draft(challenger, evaluation, live.release_id if live else None, facts["index"])
         verdict = decide(gate_inputs(evaluation.record.to_json(), json.dumps(facts)), run.gate)
         write_report(report_inputs(run, challenger, holdout, evaluation, verdict), report)

@@ -62,9 +62,8 @@ def _check(parent: Champion, dataset: DatasetConfig) -> None:
             f"release {parent.release_id}: was trained on the data set {name!r}, not on {dataset.name!r}; "
             f"name another store or data set, or {_FULL}"
         )
-    missing = [file for file in (TOWER_WEIGHTS, RANKER_WEIGHTS) if not (parent.path / file).is_file()]
-    if missing:
+    lacking = [file for file in (TOWER_WEIGHTS, RANKER_WEIGHTS) if not (parent.path / file).is_file()]
+    if lacking:
         raise ReleaseError(
-            f"release {parent.release_id}: ships no {' and no '.join(missing)}, which a run would start from; "
-            f"{_FULL}"
+            f"release {parent.release_id}: ships no {' and no '.join(lacking)} to start from; {_FULL}"
         )

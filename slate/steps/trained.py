@@ -13,6 +13,7 @@ from slate import columns
 from slate.config import DatasetConfig, EvaluationConfig, GateConfig, parse_section
 from slate.data.holdout import Split
 from slate.errors import ModelError
+from slate.evaluation.forgetting import measure_forgetting
 from slate.evaluation.parity import parity_gap
 from slate.evaluation.record import FUNNEL, Evaluation
 from slate.ranking.explain.record import Explanations
@@ -105,6 +106,34 @@ class Run:
                 "ranking": parity_gap(content / RANKER, "score", ranker),
             },
         }
+
+    def forgetting(self, challenger: Recommender | None, parent: Recommender | None) -> dict[str, Any]:
+        """For the gate: the parent that this run started from, and what was forgotten of what it knew.
+
+        Both are None where the run started from nothing; the latter too where it cannot be measured.
+
+        Raises:
+            ModelError: the run started from another release than the champion.
+        """
+        started = self.split.record.get("parent")
+        if started is None:
+            return {"parent": None, "forgetting": None}
+        found = None
+        if challenger is not None and parent is not None:
+            if parent.release_id != started["release_id"]:
+                raise ModelError(
+                    f"incremental: the run started from release {started['release_id']}, but the champion is "
+                    f"{parent.release_id}; run again from the live release"
+                )
+            found = measure_forgetting(
+                challenger,
+                parent,
+                self.split,
+                started["train_end"],
+                self.evaluation,
+                self.dataset.target_events,
+            )
+        return {"parent": started["release_id"], "forgetting": found.to_dict() if found else None}
 
     def draft(
         self,

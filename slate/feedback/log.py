@@ -1,0 +1,114 @@
+"""The log of events in the object store, as the consumer writes it: ``events/date=<day>/*.parquet``.
+
+A replayed batch has the name of the one that it replaces. An event counts once all the same, however often it
+is in the log: by its user and its id.
+"""
+
+import hashlib
+from datetime import datetime
+from io import BytesIO
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from slate import columns
+from slate.errors import DataError
+from slate.storage.base import Entry, ObjectStore
+
+EVENTS: Final = "events/"
+EVENT_ID: Final = "event_id"
+RECEIVED: Final = "received"
+
+_SUFFIX: Final = ".parquet"
+_DATE: Final = "date="
+_INSTANT: Final = pa.timestamp("us", "UTC")
+#: What is read of the log; files may have more.
+SCHEMA: Final = pa.schema(
+    [
+        (EVENT_ID, pa.string()),
+        (columns.USER, pa.string()),
+        (columns.ITEM, pa.string()),
+        (columns.EVENT, pa.string()),
+        (columns.VALUE, pa.float64()),
+        (columns.TIMESTAMP, _INSTANT),
+        (RECEIVED, _INSTANT),
+    ]
+)
+_NULLABLE: Final = (columns.VALUE,)
+
+
+def read_events(store: ObjectStore, after: datetime | None = None) -> pa.Table:
+    """Every event of the log once, by time, user and id, with the columns of :data:`SCHEMA`.
+
+    Args:
+        after: only events later than this instant; days that lie before it are not read.
+
+    Raises:
+        DataError: a file is not as the consumer writes it.
+        StorageError: the store cannot be read.
+    """
+    day = after.date().isoformat() if after is not None else ""
+    batches = [_read(store, entry.key) for entry in _files(store) if _day(entry.key) >= day]
+    table = pa.concat_tables(batches) if batches else SCHEMA.empty_table()
+    if after is not None:
+        table = table.filter(pc.greater(table[columns.TIMESTAMP], pa.scalar(after, _INSTANT)))
+    return _once(table)
+
+
+def log_fingerprint(store: ObjectStore) -> str:
+    """sha256 over the names and sizes of the log's files: what a cached reading of it depends on."""
+    digest = hashlib.sha256()
+    for entry in _files(store):
+        digest.update(f"{entry.key}\0{entry.size}\n".encode())
+    return digest.hexdigest()
+
+
+def _files(store: ObjectStore) -> list[Entry]:
+    return [entry for entry in store.entries(EVENTS) if entry.key.endswith(_SUFFIX)]
+
+
+def _day(key: str) -> str:
+    return key.removeprefix(EVENTS).split("/", 1)[0].removeprefix(_DATE)
+
+
+def _read(store: ObjectStore, key: str) -> pa.Table:
+    where = store.describe(key)
+    try:
+        table = pq.read_table(BytesIO(store.read(key)))
+        return _typed(table, where)
+    except pa.ArrowException as error:
+        raise DataError(
+            f"events {where}: cannot be read ({_first_line(error)}); replay this batch"
+        ) from error
+
+
+def _typed(table: pa.Table, where: str) -> pa.Table:
+    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    if missing:
+        raise DataError(f"events {where}: has no column {', '.join(missing)}; replay this batch")
+    typed = table.select(SCHEMA.names).cast(SCHEMA)
+    for name in SCHEMA.names:
+        if name not in _NULLABLE and typed[name].null_count:
+            raise DataError(
+                f"events {where}: {typed[name].null_count} rows without {name}; replay this batch"
+            )
+    return typed
+
+
+def _once(table: pa.Table) -> pa.Table:
+    """The first received of every (user, event id)."""
+    keys = (columns.USER, EVENT_ID)
+    ordered = table.sort_by([(name, "ascending") for name in (*keys, RECEIVED)]).combine_chunks()
+    if len(ordered) > 1:
+        same: Any = pc.and_(
+            *(pc.equal(ordered[name].slice(1), ordered[name].slice(0, len(ordered) - 1)) for name in keys)
+        )
+        first = pa.chunked_array([pa.array([True]), *pc.invert(same).chunks])
+        ordered = ordered.filter(first)
+    return ordered.sort_by([(name, "ascending") for name in (columns.TIMESTAMP, *keys)])
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

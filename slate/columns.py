@@ -13,6 +13,8 @@ VALUE: Final = "value"
 WEIGHT: Final = "weight"
 TIMESTAMP: Final = "timestamp"
 TITLE: Final = "title"
+#: Of interactions that came as events: whether no slate of ours led to it. Absent is false.
+ORGANIC: Final = "organic"
 #: Of users: whom they follow.
 FOLLOWS: Final = "follows"
 

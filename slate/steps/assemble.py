@@ -111,10 +111,11 @@ def _copy(source: Path, target: Path) -> None:
 
 def _write_popular(interactions: pa.Table, targets: Sequence[str], content: Path) -> None:
     wanted = interactions.filter(pc.is_in(interactions[columns.EVENT], pa.array(targets, pa.string())))
-    counts = wanted.group_by(columns.ITEM).aggregate([(columns.USER, "count")])
+    # A user counts once an item: nobody makes an item popular alone.
+    counts = wanted.group_by(columns.ITEM).aggregate([(columns.USER, "count_distinct")])
     counts = counts.rename_columns([columns.ITEM, "count"])
     counts = counts.sort_by([("count", "descending"), (columns.ITEM, "ascending")])
-    shares = counts["count"].to_numpy() / max(wanted.num_rows, 1)
+    shares = counts["count"].to_numpy() / max(pc.count_distinct(wanted[columns.USER]).as_py(), 1)
     path = content / POPULAR_SOURCE
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(counts.append_column(columns.SCORE, pa.array(shares.astype(np.float32))), path)

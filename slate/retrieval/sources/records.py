@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from slate.data.sequences import UserLog
 from slate.errors import ReleaseError
+from slate.retrieval.sources.meetings import first_of_each
 
 FILE: Final = "sources/items.parquet"
 WANTED: Final = "wanted"
@@ -29,8 +30,8 @@ Int64 = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ItemRecords:
-    """By catalogue row: ``wanted``, target interactions in the training period, and ``first_seen`` in
-    microseconds since the epoch, :data:`NEVER` for an item without interactions.
+    """By catalogue row: ``wanted``, users with a target interaction in the training period, and
+    ``first_seen`` in microseconds since the epoch, :data:`NEVER` for an item without interactions.
     """
 
     wanted: Int64
@@ -38,12 +39,16 @@ class ItemRecords:
 
     @classmethod
     def of(cls, train: UserLog, everything: UserLog, items: int, events: Sequence[int]) -> "ItemRecords":
-        """Count the training log's interactions with these event codes; date items by the whole log.
+        """Count the training log's users with these event codes; date items by the whole log.
 
+        A user counts once an item, so that nobody makes an item popular alone.
         Counts end with training, lest an evaluation on what came later find its answers in them. A first
         interaction is compared with the instant of each request, so that it may be of any date.
         """
-        counted = train.items[np.isin(train.events, np.asarray(events, np.int16))]
+        users = np.repeat(np.arange(len(train.users)), np.diff(train.offsets))
+        wanted = np.isin(train.events, np.asarray(events, np.int16))
+        counted, owners = train.items[wanted].astype(np.int64), users[wanted]
+        counted = counted[first_of_each(counted, owners)]
         latest = np.iinfo(np.int64).max
         first = np.full(items, latest, np.int64)
         np.minimum.at(first, everything.items, everything.times)

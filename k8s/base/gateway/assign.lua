@@ -1,0 +1,52 @@
+-- Which variant a user meets: bucket = fmix32(fnv1a32(salt .. ":" .. user_id)) mod 10000, where fmix32 is the
+-- finaliser of MurmurHash3; the candidate when the bucket is below the threshold. Numbers are doubles, so
+-- 32-bit products are put together from parts that stay exact.
+local bit = require("bit")
+
+local WORD = 4294967296
+local BUCKETS = 10000
+
+local function unsigned(number)
+  return number % WORD
+end
+
+local function times(a, b)
+  local low = a % 65536
+  local high = (a - low) / 65536
+  return (low * b + (high * b % 65536) * 65536) % WORD
+end
+
+local function fnv1a32(text)
+  local hash = 2166136261
+  for position = 1, #text do
+    hash = times(unsigned(bit.bxor(hash, text:byte(position))), 16777619)
+  end
+  return hash
+end
+
+local function fmix32(hash)
+  hash = times(unsigned(bit.bxor(hash, bit.rshift(hash, 16))), 0x85ebca6b)
+  hash = times(unsigned(bit.bxor(hash, bit.rshift(hash, 13))), 0xc2b2ae35)
+  return unsigned(bit.bxor(hash, bit.rshift(hash, 16)))
+end
+
+function bucket_of(salt, user_id)
+  return fmix32(fnv1a32(salt .. ":" .. user_id)) % BUCKETS
+end
+
+-- The route's filter context holds `salt` and `threshold`. What is missing or no number assigns nobody.
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  headers:remove("x-slate-bucket")
+  headers:replace("x-slate-variant", "stable")
+  local user_id = headers:get("x-slate-user-id")
+  if user_id ~= nil and user_id ~= "" then
+    local context = handle:filterContext() or {}
+    local bucket = bucket_of(tostring(context.salt or ""), user_id)
+    headers:replace("x-slate-bucket", string.format("%d", bucket))
+    if bucket < (tonumber(context.threshold) or 0) then
+      headers:replace("x-slate-variant", "candidate")
+    end
+  end
+  handle:clearRouteCache()
+end

@@ -74,10 +74,16 @@ class RedisServer:
     def _require(self, durability: str) -> None:
         with self.errors():
             kept = self.client.info("persistence")
+            memory = self.client.info("memory")
         if not int(kept.get("aof_enabled", 0)):
             raise ConfigError(
                 f"{self.address}: has no append-only file and would forget acknowledged events; set "
                 "appendonly yes there, or feedback.redis_unchecked=true to take what it does"
+            )
+        if int(memory.get("maxmemory", 0)) and memory.get("maxmemory_policy") != "noeviction":
+            raise ConfigError(
+                f"{self.address}: throws keys away when it is full ({memory.get('maxmemory_policy')}); set "
+                "maxmemory-policy noeviction there, or feedback.redis_unchecked=true to take what it does"
             )
         if durability == POWER and self._flushes() != "always":
             raise ConfigError(

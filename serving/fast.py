@@ -13,11 +13,13 @@ from typing import Any, Final
 import orjson
 from kserve.metrics import PRE_HIST_TIME, PREDICT_HIST_TIME, get_labels
 
+from serving.logs import REQUEST_ID
 from serving.parse import USER_HEADER, header_user, load_json
 from serving.refusal import Refusal, TooLargeError, WrongMethodError, refusal_of
 from serving.service import Service, metadata
 from serving.state import State
 from serving.tensors import JSON_LENGTH_HEADER, from_body, to_body
+from serving.tracing import Spans
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -27,6 +29,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _JSON: Final = (b"content-type", b"application/json")
 _OCTETS: Final = (b"content-type", b"application/octet-stream")
+_ID: Final = 128
 _CLOSE: Final = (b"connection", b"close")
 _EVENT: Final = b"application/cloudevents"
 
@@ -43,6 +46,7 @@ class _Given:
     length: bytes | None = None
     json_length: bytes | None = None
     event: bool = False
+    request: bytes | None = None
 
 
 class FastPath:
@@ -56,6 +60,7 @@ class FastPath:
     def __init__(self, fallback: App, state: State) -> None:
         self._fallback = fallback
         self._state = state
+        self._spans = state.spans
         self._most = state.config.max_body_bytes
         self._posts: dict[str, _Endpoint] = {}
         self._gets: dict[str, Callable[[], tuple[HTTPStatus, Any]]] = {
@@ -74,7 +79,10 @@ class FastPath:
         if scope["type"] != "http":
             await self._fallback(scope, receive, send)
         elif (endpoint := self._posts.get(scope["path"])) is not None:
-            await self._answer(endpoint, scope, receive, send)
+            if self._spans is None:
+                await self._answer(endpoint, scope, receive, send)
+            else:
+                await self._traced(self._spans, endpoint, scope, receive, send)
         elif scope["method"] == "GET" and scope["path"] in self._gets:
             status, content = self._gets[scope["path"]]()
             await self._send(send, status, orjson.dumps(content))
@@ -83,6 +91,8 @@ class FastPath:
 
     async def _answer(self, endpoint: "_Endpoint", scope: Scope, receive: Receive, send: Send) -> None:
         given = _given(scope["headers"])
+        if given.request is not None:
+            REQUEST_ID.set(given.request[:_ID].decode("latin-1"))
         try:
             if scope["method"] != "POST":
                 raise WrongMethodError("method", f"{scope['method']} is not understood here", "send POST")
@@ -108,6 +118,21 @@ class FastPath:
         else:
             length = (JSON_LENGTH_HEADER.encode(), b"%d" % json_length)
             await self._send(send, HTTPStatus.OK, content, _OCTETS, length)
+
+    async def _traced(
+        self, spans: Spans, endpoint: "_Endpoint", scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        with spans.request(f"{scope['method']} {scope['path']}", endpoint.name, headers) as span:
+            told = [(name.encode(), value.encode()) for name, value in span.headers.items()]
+
+            async def telling(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.status(message["status"])
+                    message["headers"] = [*message["headers"], *told]
+                await send(message)
+
+            await self._answer(endpoint, scope, receive, telling)
 
     async def _body(self, receive: Receive, length: bytes | None) -> bytes:
         if length is not None and len(length) < 20 and int(length) > self._most:
@@ -250,6 +275,7 @@ def _given(headers: list[tuple[bytes, bytes]]) -> _Given:
         found.get(b"content-length"),
         found.get(_JSON_LENGTH),
         b"ce-specversion" in found or found.get(b"content-type", b"").startswith(_EVENT),
+        found.get(b"x-request-id"),
     )
 
 

@@ -8,11 +8,23 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from slate.feedback.exposure import ExposureLog
+from slate.recommend.online.admission import DRAINING, FULL, SLOW
+from slate.recommend.online.ladder import RUNGS
 from slate.recommend.online.online import OnlineEngine
 from slate.recommend.request import Slate
 from slate.recommend.stages.records import Kept
 
-_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_STEPS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_REASONS: Final = (FULL, SLOW, DRAINING)
+
+
+def buckets(deadline: float) -> tuple[float, ...]:
+    """Bounds of histograms in seconds: from 1 ms to the deadline, which is one of them.
+
+    >>> buckets(0.2), buckets(0.03)[-2:]
+    ((0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2), (0.02, 0.03))
+    """
+    return (*(step for step in _STEPS if step < deadline), deadline)
 
 
 class Metrics:
@@ -20,9 +32,12 @@ class Metrics:
 
     Args:
         channel: the channel that is followed, empty for a pinned release.
+        deadline: of a request, in seconds.
     """
 
-    def __init__(self, variant: str, channel: str, registry: CollectorRegistry = REGISTRY) -> None:
+    def __init__(
+        self, variant: str, channel: str, deadline: float, registry: CollectorRegistry = REGISTRY
+    ) -> None:
         self._registry = registry
         self._variant = variant
         self._channel = channel
@@ -32,7 +47,7 @@ class Metrics:
         )
         self._stages = Histogram(
             "slate_stage_seconds", "Time in a stage, its queue included.", ("stage",),
-            buckets=_SECONDS, registry=registry,
+            buckets=buckets(deadline), registry=registry,
         )  # fmt: skip
         self._troubles = Counter(
             "slate_stage_troubles", "Stages that gave nothing.", ("stage", "reason"), registry=registry
@@ -40,7 +55,18 @@ class Metrics:
         self._filtered = Counter(
             "slate_filtered_items", "Candidates that a filter removed.", ("filter",), registry=registry
         )
+        self._sources = Counter(
+            "slate_source_failures", "Sources that gave nothing.", ("source", "reason"), registry=registry
+        )
+        self._falls = Counter(
+            "slate_falls",
+            "Slates that are not personalised, and why.",
+            ("stage", "reason"),
+            registry=registry,
+        )
         self._slates = Counter("slate_slates", "Slates by rung.", ("rung",), registry=registry)
+        for rung in RUNGS:
+            self._slates.labels(rung)
         self._empty = Counter("slate_empty_slates", "Slates without an item.", registry=registry)
         self._info = Gauge(
             "slate_release_info",
@@ -58,6 +84,14 @@ class Metrics:
         self._stages.labels(stage).observe(seconds)
         if trouble is not None:
             self._troubles.labels(stage, trouble).inc()
+
+    def source_failed(self, source: str, reason: str) -> None:
+        """A source gave nothing; called from any thread."""
+        self._sources.labels(source, reason).inc()
+
+    def fallen(self, stage: str, reason: str) -> None:
+        """A slate comes from a lower rung."""
+        self._falls.labels(stage, reason).inc()
 
     def filtered(self, kept: Sequence[Kept]) -> None:
         """Candidates were filtered."""
@@ -92,7 +126,8 @@ class _Counted(Collector):
 
     def collect(self) -> list[CounterMetricFamily]:
         shed = CounterMetricFamily("slate_shed", "Requests refused before any work.", labels=("reason",))
-        shed.add_metric(("overloaded",), self._engine.admission.refused)
+        for reason in _REASONS:
+            shed.add_metric((reason,), self._engine.admission.refused[reason])
         dropped = CounterMetricFamily("slate_exposures_dropped", "Exposure records that were not kept.")
         dropped.add_metric((), self._exposures.dropped)
         return [shed, dropped]

@@ -2,27 +2,17 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 import kserve
-from grpc import StatusCode
-from grpc_interceptor.exceptions import GrpcException
 from kserve.model import InferenceVerb
 from kserve.protocol.infer_type import InferInput, InferOutput, InferRequest, InferResponse
 
 from serving.parse import USER_HEADER, header_user, load_json
-from serving.refusal import InputError, Refusal, RefusedError, refusal_of
+from serving.refusal import InputError, RefusedError, refusal_of
 from serving.service import Service
 from serving.state import Answered
 from serving.tensors import Inference, Tensor, Wanted, check_shape, choose, named, new_id, split_bytes
-
-_CODES: Final = {
-    HTTPStatus.BAD_REQUEST: StatusCode.INVALID_ARGUMENT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: StatusCode.INVALID_ARGUMENT,
-    HTTPStatus.TOO_MANY_REQUESTS: StatusCode.RESOURCE_EXHAUSTED,
-    HTTPStatus.SERVICE_UNAVAILABLE: StatusCode.UNAVAILABLE,
-    HTTPStatus.NOT_FOUND: StatusCode.NOT_FOUND,
-}
 
 
 class ServedModel(kserve.Model):
@@ -56,7 +46,7 @@ class ServedModel(kserve.Model):
         except Exception as error:
             refusal = refusal_of(error)
             self._answered(self.name, refusal.status)
-            raise _carried(refusal, isinstance(body, InferRequest) and body.from_grpc) from error
+            raise RefusedError(refusal) from error
         self._answered(self.name, HTTPStatus.OK)
         return answer
 
@@ -132,11 +122,3 @@ def _user(headers: Mapping[str, str]) -> str | None:
         return header_user(given.encode("latin-1") if given else None)
     except UnicodeEncodeError:
         raise InputError(USER_HEADER, "is not UTF-8", "send the user's id in UTF-8") from None
-
-
-def _carried(refusal: Refusal, grpc: bool) -> Exception:
-    if not grpc:
-        return RefusedError(refusal)
-    code = _CODES.get(refusal.status, StatusCode.INTERNAL)
-    carried: Exception = GrpcException(refusal.message, status_code=code)
-    return carried

@@ -15,6 +15,8 @@ from slate.recommend.engine import NotReadyError, OverloadedError
 logger = logging.getLogger(__name__)
 
 _SHOWN: Final = 60
+#: When to ask a server again that is not ready.
+_AGAIN_SECONDS: Final = 1
 _STATUSES: Final[tuple[tuple[type[Exception], HTTPStatus], ...]] = (
     (NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE),
     # Versions, :explain: what KServe's protocol knows and no model here offers.
@@ -90,7 +92,8 @@ def refusal_of(error: Exception) -> Refusal:
         return Refusal(status, str(error), max(math.ceil(error.retry_after), 0))
     for kind, status in _STATUSES:
         if isinstance(error, kind):
-            return Refusal(status, str(error))
+            again = _AGAIN_SECONDS if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+            return Refusal(status, str(error), again)
     incident = uuid.uuid4().hex[:12]
     logger.error("unexpected error %s", incident, exc_info=error)
     return Refusal(

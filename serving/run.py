@@ -1,5 +1,6 @@
 """From a configuration to a server that answers: the engine, its metrics, its log of exposures."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -7,9 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
+from serving.logs import set_up
 from serving.metrics import Metrics
 from serving.server import Server
 from serving.state import State
+from serving.tracing import Spans, spans_from_environment
 from slate.config import ServingConfig
 from slate.feedback.exposure import ExposureLog
 from slate.feedback.queue import EXPOSURES, SHADOW_EXPOSURES
@@ -18,6 +21,7 @@ from slate.feedback.sqlite_queue import SqliteQueue
 from slate.feedback.writer import BackgroundWriter
 from slate.recommend.online.host import Host
 from slate.recommend.request import Request, Slate
+from slate.release.manifest import Manifest
 from slate.release.resolve import open_verified
 from slate.storage import open_store
 
@@ -48,7 +52,9 @@ def serve(
     Raises:
         SlateError: the pinned release may not answer, or the signing keys or the state file are unusable.
     """
-    metrics = Metrics(variant, channel if release is None else "")
+    spans = spans_from_environment(variant)
+    set_up(config, dict if spans is None else spans.ids)
+    metrics = Metrics(variant, channel if release is None else "", config.deadline_ms / 1000)
     writer = BackgroundWriter(
         SqliteQueue(Path(config.state)), SHADOW_EXPOSURES if variant == SHADOW else EXPOSURES
     )
@@ -56,6 +62,8 @@ def serve(
 
     def expose(request: Request, slate: Slate, seconds: float) -> str | None:
         metrics.slate(slate)
+        if spans is not None:
+            spans.slate(slate)
         return exposures.expose(
             request.user_id, slate.release_id, slate.rung, slate.items, request.context, seconds
         )
@@ -66,24 +74,40 @@ def serve(
         observe=metrics.stage,
         filtered=metrics.filtered,
         expose=expose,
+        fallen=metrics.fallen,
         taken=metrics.taken,
+        source_failed=metrics.source_failed,
+        tracing=spans,
     )
     metrics.watch(host.engine, exposures)
 
     @contextlib.asynccontextmanager
-    async def answering() -> AsyncIterator[None]:
+    async def answering() -> AsyncIterator[asyncio.Task[None] | None]:
+        loading = None
         if release is not None:
-            opened = open_verified(release, None if store is None else open_store(store), cache_dir)
-            await host.pin(opened.path, opened.manifest)
+            loading = asyncio.create_task(host.pin(lambda: _found(release, store, cache_dir)))
         elif store is not None:
             await host.follow(open_store(store), channel, cache_dir, config.poll_s)
         try:
-            yield
+            yield loading
         finally:
+            if loading is not None:
+                loading.cancel()
             await host.stop()
             writer.close()
+            _close(spans)
 
-    Server(State(host.engine, config, metrics.answered)).run(answering())
+    Server(State(host.engine, config, metrics.answered, spans)).run(answering())
+
+
+def _found(release: str, store: str | None, cache_dir: Path | None) -> tuple[Path, Manifest]:
+    opened = open_verified(release, None if store is None else open_store(store), cache_dir)
+    return opened.path, opened.manifest
+
+
+def _close(spans: Spans | None) -> None:
+    if spans is not None:
+        spans.close()
 
 
 def _signer() -> Signer | None:

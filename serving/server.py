@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
@@ -12,17 +13,21 @@ import kserve
 import uvicorn
 import uvloop
 from kserve import model_server
-from kserve.protocol.grpc.server import GRPCServer
 from kserve.protocol.rest.server import RESTServer
 
 from serving.dataplane import Fixed, TruthfulDataPlane
 from serving.fast import FastPath
 from serving.handlers import add_handlers
+from serving.logs import silence_requests
 from serving.models import ServedModel
-from serving.quiet import silence_requests
+from serving.openapi import document
+from serving.rpc import Grpc
 from serving.state import State
 
 logger = logging.getLogger(__name__)
+
+#: What is open while a server serves, and what it waits for, if anything.
+Alongside = AbstractAsyncContextManager["asyncio.Future[None] | None"]
 
 #: How long after the last accept a connection may still bring its request, in seconds.
 _LATE: Final = 0.3
@@ -53,6 +58,7 @@ class _Rest(RESTServer):
     def create_application(self) -> None:
         super().create_application()
         add_handlers(model_server.app)
+        model_server.app.openapi = lambda: document(self._state.config)
         self.config = uvicorn.Config(
             FastPath(model_server.app, self._state),
             host="0.0.0.0",  # noqa: S104 (a container's port)
@@ -95,40 +101,62 @@ class Server(kserve.ModelServer):
         silence_requests()
         self._rest = _Rest(state, self.dataplane, self.model_repository_extension)
         options = {**vars(model_server.args), "grpc_max_receive_message_length": config.max_body_bytes}
-        self._grpc = GRPCServer(
-            config.grpc_port,
-            self.dataplane,
-            self.model_repository_extension,
-            kwargs=options,
-            grace_period=config.grace_s,
-        )
+        self._grpc = Grpc(state, self.dataplane, self.model_repository_extension, options)
 
-    def run(self, alongside: AbstractAsyncContextManager[object] | None = None) -> None:
-        """Serve until SIGTERM or SIGINT, then drain. ``alongside`` is open, on the loop, meanwhile."""
+    def run(self, alongside: Alongside | None = None) -> None:
+        """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
+
+        Args:
+            alongside: open, on the loop, meanwhile. It may give what the server cannot do without, a task:
+                where that fails, the server ends.
+
+        Raises:
+            SlateError: that task's.
+        """
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self.serve(alongside or contextlib.nullcontext()))
 
-    async def serve(self, alongside: AbstractAsyncContextManager[object]) -> None:
-        """See :meth:`run`. Nobody balances over a server that is stopped by hand: it goes at once."""
+    async def serve(self, alongside: Alongside) -> None:
+        """See :meth:`run`."""
         loop = asyncio.get_running_loop()
         told: asyncio.Future[signal.Signals] = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told, told, number)
-        async with alongside:
+        async with alongside as needed:
             servers: asyncio.Future[Any] = asyncio.gather(
                 self._rest.start(), self._grpc.start(self.max_threads)
             )
-            await asyncio.wait([servers, told], return_when=asyncio.FIRST_COMPLETED)
+            failed = await _until(servers, told, needed)
             if not servers.done():
-                if told.result() == signal.SIGTERM:
+                if not failed:
                     await asyncio.sleep(self.state.config.drain_s)
                 self._rest.leave()
                 await self._grpc.stop()
             await servers
+            if failed and needed is not None:
+                needed.result()
 
     def _told(self, told: "asyncio.Future[signal.Signals]", number: signal.Signals) -> None:
         if told.done():
-            return
+            # Whoever says it twice does not want to wait for what hangs.
+            logger.warning("going down at once: told twice")
+            os._exit(128 + number)
         logger.info("going down: not ready from now on, still answering")
         self.state.draining = True
         told.set_result(number)
+
+
+async def _until(
+    servers: "asyncio.Future[Any]",
+    told: "asyncio.Future[signal.Signals]",
+    needed: "asyncio.Future[None] | None",
+) -> bool:
+    """Wait for a reason to go: the servers end, a signal came, or what is needed failed; whether that."""
+    waiting: set[asyncio.Future[Any]] = {servers, told} | ({needed} if needed is not None else set())
+    while True:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if servers in done or told in done:
+            return False
+        if needed is not None and needed.exception() is not None:
+            return True
+        waiting -= done

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from serving.service import Service, services
+from serving.tracing import Spans
 from slate.config import ServingConfig
 from slate.recommend.engine import Engine
 
@@ -18,6 +19,7 @@ class State:
     engine: Engine
     config: ServingConfig
     answered: Answered = lambda *_: None
+    spans: Spans | None = None
     draining: bool = False
     services: Mapping[str, Service] = field(init=False)
 

@@ -1,5 +1,6 @@
 """``slate serve``: the model server on this machine."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -23,13 +24,19 @@ def serve(
     http_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="8080 by default.")] = None,
     grpc_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="8081 by default.")] = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Where remote releases are kept.")] = None,
+    log_file: Annotated[Path | None, typer.Option(help="Takes the log, instead of stderr; rotated.")] = None,
+    openapi: Annotated[
+        bool, typer.Option("--openapi", help="Print the OpenAPI document of the server, and end.")
+    ] = False,
 ) -> None:
     """Answer over KServe's protocols: V1, V2 and gRPC, models `recommender` and `ranker`.
 
     A channel is followed: what it names next is loaded beside the release that answers, checked, and takes
-    over between two requests. Ends on Ctrl-C or SIGTERM, after what was asked is answered.
+    over between two requests. Ends on Ctrl-C or SIGTERM, after what was asked is answered; told twice, it
+    ends at once.
     """
     try:
+        from serving.openapi import document
         from serving.run import VARIANTS
         from serving.run import serve as run
     except ModuleNotFoundError as error:
@@ -40,9 +47,12 @@ def serve(
 
     if channel not in VARIANTS or (variant is not None and variant not in VARIANTS):
         raise ConfigError(f"--channel {channel}, --variant {variant}: known are {', '.join(VARIANTS)}")
-    ports = {"http_port": http_port, "grpc_port": grpc_port}
-    told = [f"serving.{name}={port}" for name, port in ports.items() if port is not None]
+    given = {"http_port": http_port, "grpc_port": grpc_port, "log_file": log_file}
+    told = [f"serving.{name}={value}" for name, value in given.items() if value is not None]
     section = chosen_config(config, [*(overrides or ()), *told]).serving
+    if openapi:
+        typer.echo(json.dumps(document(section), indent=1))
+        return
     typer.echo(f"serving {release or f'{channel} of {store}'} on port {section.http_port}", err=True)
     run(
         section,

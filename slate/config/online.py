@@ -10,14 +10,16 @@ class OnlineConfig(Section):
 
     ``deadline_ms`` is a request's own unless it names one; ``reserve_ms`` of it are kept for an answer of a
     lower rung. Each stage ends after its own limit: ``retrieve_ms``, ``filter_ms``, ``score_ms`` and
-    ``order_ms``. ``slots`` is how many calls may be in a stage at once, those left behind included; ``lanes``
-    how many batches are under way, each of up to ``batch`` requests that waited together. More than
-    ``pending`` requests are never held, and fewer where they could not be answered in time.
+    ``order_ms``; several sources are waited for no longer than ``source_ms`` of the first. ``slots`` is how
+    many calls may be in a stage, or in a source, at once, those left behind included; ``lanes`` how many
+    batches are under way, each of up to ``batch`` requests that waited together. More than ``pending``
+    requests are never held, and fewer where they could not be answered in time.
     """
 
     deadline_ms: float = Field(default=200.0, gt=0)
     reserve_ms: float = Field(default=5.0, ge=0)
     retrieve_ms: float = Field(default=100.0, gt=0)
+    source_ms: float = Field(default=60.0, gt=0)
     filter_ms: float = Field(default=30.0, gt=0)
     score_ms: float = Field(default=100.0, gt=0)
     order_ms: float = Field(default=30.0, gt=0)

@@ -10,7 +10,8 @@ class ServingConfig(OnlineConfig):
 
     ``state`` is the SQLite file of what was shown; ``poll_s`` how often a followed channel is looked at.
     ``drain_s`` is how long a terminated server still answers while the balancers learn of it;
-    ``grace_s`` how long work in flight may then take.
+    ``grace_s`` how long work in flight may then take. ``log_file`` takes the log instead of stderr; it and
+    the older ones, ``log_files`` in all, hold ``log_bytes`` each.
     """
 
     http_port: int = Field(default=8080, ge=1, le=65_535)
@@ -24,3 +25,6 @@ class ServingConfig(OnlineConfig):
     poll_s: float = Field(default=1.0, gt=0)
     drain_s: float = Field(default=5.0, ge=0)
     grace_s: float = Field(default=20.0, gt=0)
+    log_file: str = ""
+    log_bytes: int = Field(default=10_485_760, ge=65_536)
+    log_files: int = Field(default=5, ge=2)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from slate.recommend.recommender import Recommender
-from slate.recommend.request import Slate
+from slate.recommend.request import Request
 
 _TOLERANCE: Final = 1e-3
 _K: Final = 10
@@ -57,8 +57,7 @@ def golden_problems(recommender: Recommender, golden: Sequence[Mapping[str, Any]
 
 def _answer(recommender: Recommender, request: Mapping[str, Any]) -> dict[str, Any]:
     at = datetime.fromisoformat(request["at"])
-    if request["user_id"] is None:
-        slate: Slate = recommender.recommend(history=(), k=request["k"], at=at)
-    else:
-        slate = recommender.recommend(request["user_id"], k=request["k"], at=at)
+    user = request["user_id"]
+    asked = Request(user, () if user is None else None, k=request["k"], at=at, live=False)
+    (slate,) = recommender.recommend_batch([asked])
     return {"rung": slate.rung, "items": [{"item_id": i.item_id, "score": i.score} for i in slate.items]}

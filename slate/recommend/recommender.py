@@ -18,6 +18,7 @@ from slate.recommend.opened import EMBEDDINGS, INDEX, QUERY_TOWER, RANKER, USERS
 from slate.recommend.request import Interaction, Request, Slate
 from slate.recommend.stages.funnel import Funnel
 from slate.recommend.stages.records import Ask, Scored
+from slate.recommend.stages.retrieve import Gather, one_by_one
 from slate.recommend.users import UserStore
 from slate.retrieval.index import CandidateIndex
 from slate.retrieval.query import QueryEncoder
@@ -33,6 +34,7 @@ class Recommender:
         config: the release's configuration sections (``retrieval``, ``recommend`` and ``dataset`` are read).
         release_id: what the answers name.
         live: what changes between releases; nothing by default.
+        gather: how sources are asked; one that fails, fails all by default.
     """
 
     def __init__(
@@ -41,10 +43,11 @@ class Recommender:
         config: Mapping[str, Any],
         release_id: str,
         live: LiveState | None = None,
+        gather: Gather = one_by_one,
     ) -> None:
         self._clock = SystemClock()
         self.opened = Opened(directory, config, release_id)
-        self.funnel = Funnel(self.opened, live or NothingLive(), self._clock)
+        self.funnel = Funnel(self.opened, live or NothingLive(), self._clock, gather)
 
     @property
     def directory(self) -> Path:

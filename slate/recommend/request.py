@@ -30,6 +30,7 @@ class Request:
 
     ``exclude`` holds items that this answer shall not show, ``blocked`` those that the user never wants to
     see; they are counted apart. ``seed`` decides what chance decides; without one, user and instant do.
+    Without ``live`` the release alone answers, as when it was made: golden requests are asked so.
     """
 
     user_id: str | None = None
@@ -42,6 +43,7 @@ class Request:
     explain: bool = False
     blocked: Sequence[str] = ()
     seed: int | None = None
+    live: bool = True
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ class UnavailableFilter:
         self._live = live
         self._current: tuple[Collection[str], npt.NDArray[np.bool_], int] = ((), denied, int(denied.sum()))
 
-    def apply(self, _ask: Ask, candidates: Rows, /) -> Filtered:
-        return Filtered.by(self._mask()[0][candidates])
+    def apply(self, ask: Ask, candidates: Rows) -> Filtered:
+        mask = self._mask()[0] if ask.live else self._denied
+        return Filtered.by(mask[candidates])
 
     def headroom(self, _ask: Ask, _count: int, /) -> int:
         return self._mask()[1]

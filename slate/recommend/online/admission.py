@@ -1,10 +1,15 @@
 """Refuse at once what could not be answered in time."""
 
 import math
+from collections import Counter
 from typing import Final
 
 from slate.recommend.engine import OverloadedError
 
+#: Why requests are refused: too many are held, they would take too long, the server goes down.
+FULL: Final = "full"
+SLOW: Final = "slow"
+DRAINING: Final = "draining"
 #: How fast the estimate follows: the weight of the newest batch.
 _FOLLOW: Final = 0.2
 #: Always let in, whatever the estimate says: without them it could never correct itself.
@@ -25,7 +30,8 @@ class Admission:
         self._cost = 0.0
         self.held = 0
         self.draining = False
-        self.refused = 0
+        #: Requests by why they were refused.
+        self.refused: Counter[str] = Counter()
 
     @property
     def seconds_each(self) -> float:
@@ -39,12 +45,12 @@ class Admission:
             OverloadedError: they could not be answered in time, or the server goes down.
         """
         if self.draining:
-            self.refused += requests
+            self.refused[DRAINING] += requests
             raise OverloadedError("the server is going down; ask another one", 1.0, draining=True)
         wait = (self.held + requests) * self._cost
         full = self.held + requests > self._limit
         if full or (self.held > _SPARE and wait > self._seconds):
-            self.refused += requests
+            self.refused[FULL if full else SLOW] += requests
             raise OverloadedError(
                 f"{self.held} requests are held already; ask again later", max(1.0, math.ceil(wait))
             )

@@ -16,6 +16,7 @@ from slate.recommend.request import Request, Slate
 class _Waiting:
     request: Request
     future: "asyncio.Future[Slate]"
+    traced: object
 
 
 class Batches:
@@ -53,7 +54,7 @@ class Batches:
             StageError: there is none.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(request, loop.create_future())
+        waiting = _Waiting(request, loop.create_future(), self._stages.tracing.under_way())
         self._waiting.append(waiting)
         self._begin(loop)
         timer = loop.call_at(ends, _expire, waiting)
@@ -93,7 +94,8 @@ class Batches:
     async def _deliver(self, batch: Sequence[_Waiting]) -> bool:
         """Whether the stages gave slates. What hangs or breaks says nothing of how long answers take."""
         try:
-            slates = await self._stages.slates(self._funnel, [waiting.request for waiting in batch])
+            with self._stages.tracing.batch([waiting.traced for waiting in batch]):
+                slates = await self._stages.slates(self._funnel, [waiting.request for waiting in batch])
         except StageError as error:
             if len(batch) > 1 and error.reason in ("failed", "invalid"):
                 # One request's trouble is not that of those it was batched with.

@@ -1,21 +1,29 @@
 """Everything behind a server's two models: the engine, what feeds it, and what watches it."""
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from slate.config.online import OnlineConfig
+from slate.recommend.live import LiveState, NothingLive
 from slate.recommend.online.follow import ChannelFollower
 from slate.recommend.online.health import SECONDS, HealthCheck
 from slate.recommend.online.ladder import Precomputed, nothing_precomputed
-from slate.recommend.online.load import load
+from slate.recommend.online.load import Surroundings, load
 from slate.recommend.online.online import Expose, Fallen, Loaded, OnlineEngine
+from slate.recommend.online.sources import Failed, SourceThreads
 from slate.recommend.online.stages import Filtered, Observer, Stages
+from slate.recommend.online.tracing import Tracing
 from slate.release.manifest import Manifest
 from slate.storage import ObjectStore
 
 _log = logging.getLogger(__name__)
+
+#: Finds a release whose files were verified.
+Open = Callable[[], tuple[Path, Manifest]]
 
 
 class Host:
@@ -27,6 +35,8 @@ class Host:
         expose: gives exposure ids; see :data:`slate.recommend.online.online.Expose`.
         fallen: told why a slate is not personalised.
         taken: told of each release that answers from now on.
+        source_failed: told of every source that gave nothing, from any thread.
+        live: what changes between two releases.
     """
 
     def __init__(
@@ -39,30 +49,32 @@ class Host:
         expose: Expose = lambda *_: None,
         fallen: Fallen = lambda *_: None,
         taken: Callable[[str], None] = lambda _: None,
+        source_failed: Failed = lambda *_: None,
         precomputed: Precomputed = nothing_precomputed,
+        live: LiveState | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        self.stages = Stages(config, observe, filtered)
+        self.stages = Stages(config, observe, filtered, tracing)
+        self.sources = SourceThreads(config.slots, config.source_ms / 1000, source_failed)
         self.engine = OnlineEngine(config, variant, self.stages, expose, fallen)
         self._taken = taken
-        self._precomputed = precomputed
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._surroundings = Surroundings(live or NothingLive(), precomputed, self.sources.gather)
         self._watching: asyncio.Task[None] | None = None
         self._follower: ChannelFollower | None = None
 
-    async def pin(self, directory: Path, manifest: Manifest) -> None:
-        """Answer from one release for good.
+    async def pin(self, find: Open) -> None:
+        """Answer from one release for good; whoever waits for this may serve meanwhile, and is not ready.
 
         Raises:
-            ReleaseError: it may not answer.
+            SlateError: it cannot be found or may not answer.
         """
-        loop = self._begin()
-        self._take(await loop.run_in_executor(None, self._load, directory, manifest))
+        self._take(await _in_thread(lambda: self._load(*find())))
 
     async def follow(
         self, store: ObjectStore, channel: str, cache_dir: Path | None = None, seconds: float = 1.0
     ) -> None:
         """Answer from what a channel names, now and later; it need not name anything yet."""
-        loop = self._begin()
+        loop = asyncio.get_running_loop()
         self._follower = ChannelFollower(
             store,
             channel,
@@ -81,13 +93,10 @@ class Host:
         if self._watching is not None:
             self._watching.cancel()
         self.stages.close()
-
-    def _begin(self) -> asyncio.AbstractEventLoop:
-        self._loop = asyncio.get_running_loop()
-        return self._loop
+        self.sources.close()
 
     def _load(self, directory: Path, manifest: Manifest) -> Loaded:
-        return load(directory, manifest, self._precomputed)
+        return load(directory, manifest, self._surroundings)
 
     def _take(self, release: Loaded) -> None:
         """On the loop: swap between two requests, and watch the new release from now on."""
@@ -95,7 +104,9 @@ class Host:
         self._taken(release.release_id)
         if self._watching is not None:
             self._watching.cancel()
-        check = HealthCheck(release.funnel, self.stages, release.golden)
+        check = HealthCheck(
+            release.funnel, self.stages, release.golden, failures=lambda: self.sources.failures
+        )
         self._watching = asyncio.get_running_loop().create_task(self._watch(check))
 
     async def _watch(self, check: HealthCheck) -> None:
@@ -107,3 +118,29 @@ class Host:
                 _log.info("ready again")
             self.engine.trouble = trouble
             await asyncio.sleep(SECONDS)
+
+
+async def _in_thread(work: Callable[[], Loaded]) -> Loaded:
+    """In a thread that a process which ends does not wait for."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[Loaded] = loop.create_future()
+
+    def settle(loaded: Loaded | None, error: Exception | None) -> None:
+        if outcome.cancelled():
+            return
+        if loaded is None:
+            outcome.set_exception(error or RuntimeError("nothing was loaded"))
+        else:
+            outcome.set_result(loaded)
+
+    def run() -> None:
+        loaded, trouble = None, None
+        try:
+            loaded = work()
+        except Exception as error:
+            trouble = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(settle, loaded, trouble)
+
+    threading.Thread(target=run, name="load", daemon=True).start()
+    return await outcome

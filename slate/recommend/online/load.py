@@ -1,15 +1,20 @@
 """Open a release so that its first request is as fast as its thousandth, or refuse it."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from slate.errors import ReleaseError
+from slate.recommend.arrays import Rows
 from slate.recommend.golden import golden_problems
+from slate.recommend.live import LiveState, NothingLive
 from slate.recommend.online.ladder import Ladder, Precomputed, nothing_precomputed
 from slate.recommend.online.online import Loaded
 from slate.recommend.recommender import Recommender
 from slate.recommend.request import Request
+from slate.recommend.stages.retrieve import Call, Gather, one_by_one
 from slate.release.manifest import Manifest
 from slate.release.verify import check_requires
 
@@ -20,7 +25,16 @@ _WARM_BATCHES: Final = (1, 2, 4, 8, 16, 32)
 _SHOWN: Final = 3
 
 
-def load(directory: Path, manifest: Manifest, precomputed: Precomputed = nothing_precomputed) -> Loaded:
+@dataclass(frozen=True)
+class Surroundings:
+    """What a release meets where it serves: live state, slates made ahead, how its sources are asked."""
+
+    live: LiveState = field(default_factory=NothingLive)
+    precomputed: Precomputed = nothing_precomputed
+    gather: Gather = one_by_one
+
+
+def load(directory: Path, manifest: Manifest, surroundings: Surroundings | None = None) -> Loaded:
     """Open, check and warm a release whose files were verified.
 
     Raises:
@@ -29,8 +43,12 @@ def load(directory: Path, manifest: Manifest, precomputed: Precomputed = nothing
     """
     check_requires(manifest)
     _check_memory(manifest)
+    around = surroundings or Surroundings()
+    sources = _Strict(around.gather)
     try:
-        recommender = Recommender(directory, manifest.config, manifest.release_id)
+        recommender = Recommender(
+            directory, manifest.config, manifest.release_id, around.live, sources.gather
+        )
         golden = tuple(case.model_dump() for case in manifest.golden)
         problems = golden_problems(recommender, golden)
     except Exception as error:
@@ -48,14 +66,33 @@ def load(directory: Path, manifest: Manifest, precomputed: Precomputed = nothing
             f"{'; '.join(problems[:_SHOWN])}; roll its channel back"
         )
     _warm(recommender)
+    sources.strict = False
     return Loaded(
         release_id=manifest.release_id,
         funnel=recommender.funnel,
         scoring=recommender.funnel,
-        ladder=Ladder(manifest.release_id, recommender.fallback, recommender.config.k, precomputed),
+        ladder=Ladder(
+            manifest.release_id,
+            # To lower rungs everybody is somebody of whom nothing is known.
+            recommender.funnel.popular(Request(history=(), live=False)),
+            recommender.config.k,
+            around.precomputed,
+            around.live,
+        ),
         known=recommender.catalogue.ids,
         golden=golden,
     )
+
+
+class _Strict:
+    """Until a release is found good, one failing source is a failure of the release."""
+
+    def __init__(self, gather: Gather) -> None:
+        self._gather = gather
+        self.strict = True
+
+    def gather(self, calls: Sequence[Call]) -> Sequence[list[Rows] | None]:
+        return one_by_one(calls) if self.strict else self._gather(calls)
 
 
 def _check_memory(manifest: Manifest) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from slate.config.online import OnlineConfig
 from slate.recommend.online.executor import StageError, StageExecutor
 from slate.recommend.online.funnel import Funnel
+from slate.recommend.online.tracing import NoTracing, Tracing
 from slate.recommend.request import Request, Slate
 
 T = TypeVar("T")
@@ -26,12 +27,14 @@ class Stages:
         config: OnlineConfig,
         observe: Observer = lambda *_: None,
         filtered: Filtered = lambda _: None,
+        tracing: Tracing | None = None,
     ) -> None:
         limits = (config.retrieve_ms, config.filter_ms, config.score_ms, config.order_ms)
         self._seconds = {name: limit / 1000 for name, limit in zip(STAGES, limits, strict=True)}
         self.executors = {name: StageExecutor(name, config.slots) for name in STAGES}
         self._observe = observe
         self._filtered = filtered
+        self.tracing = tracing or NoTracing()
 
     async def slates(self, funnel: Funnel, requests: Sequence[Request]) -> Sequence[Slate]:
         """A personalised slate for every request, or nothing for any.
@@ -58,15 +61,21 @@ class Stages:
         began = time.perf_counter()
         trouble: str | None = None
         try:
-            return await self.executors[stage].run(work, self._seconds[stage])
+            with self.tracing.stage(stage):
+                return await self._outcome(stage, work)
         except StageError as error:
             trouble = error.reason
             raise
-        except Exception as error:
-            trouble = "failed"
-            raise StageError(stage, trouble, f"{type(error).__name__}: {error}") from error
         finally:
             self._observe(stage, time.perf_counter() - began, trouble)
+
+    async def _outcome(self, stage: str, work: Callable[[], T]) -> T:
+        try:
+            return await self.executors[stage].run(work, self._seconds[stage])
+        except StageError:
+            raise
+        except Exception as error:
+            raise StageError(stage, "failed", f"{type(error).__name__}: {error}") from error
 
 
 def _checked(slates: Any, requests: Sequence[Request]) -> Sequence[Slate]:

@@ -14,7 +14,7 @@ from slate.recommend.stages.filter import Filtering
 from slate.recommend.stages.order import Ordering
 from slate.recommend.stages.prepare import Preparation
 from slate.recommend.stages.records import Ask, Candidates, Kept, Scored
-from slate.recommend.stages.retrieve import Retrieval
+from slate.recommend.stages.retrieve import Gather, Retrieval, one_by_one
 from slate.recommend.stages.score import Scoring
 
 
@@ -22,15 +22,21 @@ class Funnel:
     """Four stages over an opened release, and the translation before them.
 
     Every method answers for all asks at once, in their order. Thread-safe; holds no state of requests.
-    Each stage hands on finite scores and rows of the catalogue only.
+    Each stage hands on finite scores and rows of the catalogue only. ``gather`` says how sources are asked.
     """
 
-    def __init__(self, release: Opened, live: LiveState | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        release: Opened,
+        live: LiveState | None = None,
+        clock: Clock | None = None,
+        gather: Gather = one_by_one,
+    ) -> None:
         live = live or NothingLive()
         filters = filters_of(release, live)
         self._clock = clock or SystemClock()
         self._preparation = Preparation(release, live, self._clock)
-        self._retrieval = Retrieval(release, quotas_of(release), filters)
+        self._retrieval = Retrieval(release, quotas_of(release), filters, gather)
         self._filtering = Filtering(filters)
         self._scoring = Scoring(release, self._retrieval)
         self._ordering = Ordering(release, filters)
@@ -60,6 +66,11 @@ class Funnel:
     ) -> list[Slate]:
         """The slates."""
         return [self._ordering.slate(*each) for each in zip(asks, requests, scored, strict=True)]
+
+    def popular(self, request: Request) -> list[tuple[str, float]]:
+        """All popular items of the release that may be shown to who asks so, best first."""
+        (ask,) = self.prepare([request])
+        return self._ordering.popular(ask)
 
     def slates(self, requests: Sequence[Request]) -> list[Slate]:
         """All stages, one after the other."""

@@ -75,7 +75,7 @@ class Ordering:
         )
         rung = PERSONALISED
         if not items:
-            items, rung = self._popular(ask, k), fallback.POPULAR
+            items, rung = fallback.popular(self.popular(ask), (), k), fallback.POPULAR
         return Slate(
             user_id=request.user_id,
             items=items,
@@ -108,9 +108,10 @@ class Ordering:
         embeddings = self._release.embeddings[scored.rows]
         return by_relevance_and_diversity(scores, embeddings, k, diversity)
 
-    def _popular(self, ask: Ask, k: int) -> tuple[SlateItem, ...]:
+    def popular(self, ask: Ask) -> list[tuple[str, float]]:
+        """The popular items and their popularity that pass the filters, best first."""
         ids = self._release.catalogue.ids
         ranking = [(item, score) for item, score in self._release.fallback if item in ids]
         rows = np.asarray(ids.known_rows(item for item, _ in ranking))
         kept = apply_filters(self._filters, ask, rows).kept
-        return fallback.popular([ranking[place] for place in kept[:k]], (), k)
+        return [ranking[place] for place in kept]

@@ -51,6 +51,7 @@ class Preparation:
             blocked=_sorted(ids.known_rows(self._blocked(request))),
             user_id=request.user_id,
             seed=_seed(request.user_id, at) if request.seed is None else request.seed,
+            live=request.live,
         )
 
     def interactions(self, history: Sequence[str | Interaction], at: datetime) -> list[Interaction]:
@@ -71,8 +72,9 @@ class Preparation:
         return self._release.users.get(request.user_id) or UserState()
 
     def _blocked(self, request: Request) -> Collection[str]:
-        lasting = self._live.blocked(request.user_id) if request.user_id is not None else ()
-        return [*request.blocked, *lasting]
+        if request.user_id is None or not request.live:
+            return request.blocked
+        return [*request.blocked, *self._live.blocked(request.user_id)]
 
     def _history(self, given: Sequence[Interaction]) -> tuple[History, list[str]]:
         ids = self._release.catalogue.ids

@@ -17,7 +17,8 @@ class Ask:
     """A request in model terms: the query, what may not be shown, and what was not understood.
 
     ``seen``, ``excluded`` and ``blocked`` are sorted catalogue rows; ``ignored`` are names of items and
-    events that the release does not know. ``seed`` decides what chance decides for this request.
+    events that the release does not know. ``seed`` decides what chance decides for this request. Without
+    ``live`` what was taken down since the release does not count.
     """
 
     query: Query
@@ -27,6 +28,7 @@ class Ask:
     blocked: Rows = field(default_factory=lambda: _NO_ROWS)
     user_id: str | None = None
     seed: int = 0
+    live: bool = True
 
     def attribute(self, name: str) -> object:
         """A raw value of the request: its context's, else its user's; None where neither has it."""

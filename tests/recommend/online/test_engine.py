@@ -282,7 +282,11 @@ def test_admission_by_hand() -> None:
     assert admission.held == 3
     admission.learn(1, 0.7)
     assert admission.seconds_each == pytest.approx(0.8 * 0.2 + 0.2 * 0.7)
-    assert admission.refused == 2
+    assert admission.refused == {"full": 1, "slow": 1}
+    admission.draining = True
+    with pytest.raises(OverloadedError):
+        admission.enter(3)
+    assert admission.refused["draining"] == 3
 
 
 def test_a_slow_estimate_never_locks_everybody_out() -> None:

@@ -43,7 +43,7 @@ def test_ready_means_that_answers_are_right(tiny: TinyRun, monkeypatch: pytest.M
         host = Host(PATIENT, "stable")
         assert not host.engine.ready
         folder = release_of(tiny)
-        await host.pin(folder, verify_directory(folder))
+        await host.pin(lambda: (folder, verify_directory(folder)))
         assert host.engine.ready
         (answer,) = await host.engine.recommend([Request(user_id="p1")])
         assert answer.slate.rung == "personalised"
@@ -70,7 +70,7 @@ def test_stuck_slots_are_not_ready(tiny: TinyRun, monkeypatch: pytest.MonkeyPatc
     async def go() -> None:
         host = Host(OnlineConfig(slots=2, score_ms=300), "stable")
         folder = release_of(tiny)
-        await host.pin(folder, verify_directory(folder))
+        await host.pin(lambda: (folder, verify_directory(folder)))
         right, free = Ranker.score, threading.Event()
         monkeypatch.setattr(Ranker, "score", lambda *a: (free.wait(30), right(*a))[1])
         await until(lambda: not host.engine.ready)

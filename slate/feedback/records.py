@@ -14,6 +14,8 @@ from slate.clock import microseconds
 from slate.errors import DataError
 
 SCHEMA: Final = 1
+#: The end of the year 9999, in microseconds since 1970.
+_LAST_INSTANT: Final = 253_402_300_799_999_999
 
 
 @dataclass(frozen=True)
@@ -188,10 +190,10 @@ class _Fields:
             raise DataError(f"{name}: is no RFC 3339 instant") from error
         if instant.tzinfo is None:
             raise DataError(f"{name}: has no time zone")
-        try:
-            return microseconds(instant)
-        except OverflowError as error:
-            raise DataError(f"{name}: is no RFC 3339 instant") from error
+        since = microseconds(instant)
+        if not 0 <= since <= _LAST_INSTANT:
+            raise DataError(f"{name}: is before 1970 or after 9999")
+        return since
 
     def inner(self, name: str) -> "_Fields":
         found = self._values.get(name)

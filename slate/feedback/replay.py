@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from slate.clock import from_microseconds
 from slate.config import FeedbackConfig
 from slate.feedback.batches import EXPOSURES
-from slate.feedback.consumer import BEHIND_SECONDS, HISTORY, LOG
+from slate.feedback.consumer import BEHIND_SECONDS, LOG
 from slate.feedback.join import packed
 from slate.feedback.partitions import events_stream
 from slate.feedback.queue import Queue
@@ -23,7 +23,7 @@ _DAY: Final = timedelta(days=1)
 def replay(
     queue: Queue, shown: ShownSlates, store: ObjectStore, config: FeedbackConfig, partition: int, after: int
 ) -> int:
-    """Let consumers read a partition again: files are replaced, histories stay as they are or come back.
+    """Let consumers read a partition again: files are replaced, histories stay as they are.
 
     The slates that outcomes of then answered are taken from the log, since the index has forgotten them.
 
@@ -44,7 +44,6 @@ def replay(
         oldest = from_microseconds(received) - timedelta(seconds=config.window_s) - _DAY
         _index_again(shown, store, oldest.date().isoformat(), config.window_s + BEHIND_SECONDS)
     queue.rewind(stream, LOG, after)
-    queue.rewind(stream, HISTORY, after)
     return queue.depth(stream, LOG)
 
 

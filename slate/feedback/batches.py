@@ -1,6 +1,5 @@
 """Claimed records, sorted into the files of the log: by folder, and by the UTC day of their receipt."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from slate.errors import DataError
 from slate.feedback import tables
 from slate.feedback.join import place_of
 from slate.feedback.queue import Entry
-from slate.feedback.records import Event, parse_event, parse_exposure, received_of
+from slate.feedback.records import Event, parse_event, parse_exposure, parse_refused, received_of
 
 EVENTS: Final = "events"
 OUTCOMES: Final = "outcomes"
@@ -125,22 +124,19 @@ def quarantine_batch(stream: str, entries: Sequence[Entry]) -> Batch:
     """What the endpoint refused, with its reason."""
     batch, unread = Batch(), _first_day(entries)
     for entry in entries:
-        reason, text, received = _refused(entry.record)
+        reason, text = _refused(entry.record)
+        received = received_of(entry.record)
         row = (reason, received, stream, entry.position, text)
         batch.add(QUARANTINE, unread if received is None else _day(received), row)
     return batch
 
 
-def _refused(record: bytes) -> tuple[str, str, int | None]:
-    received = received_of(record)
+def _refused(record: bytes) -> tuple[str, str]:
     try:
-        found = json.loads(record)
-        reason, text = found["reason"], found["record"]
-        if isinstance(reason, str) and isinstance(text, str):
-            return _clean(reason), _clean(text), received
-    except (ValueError, TypeError, KeyError, RecursionError):
-        pass
-    return "is no quarantine record", _text(record), received
+        reason, text = parse_refused(record)
+    except DataError as error:
+        return f"is no quarantine record: {error}", _text(record)
+    return reason[:_LONGEST_RECORD], text[:_LONGEST_RECORD]
 
 
 def _event_row(event: Event) -> tuple[Any, ...]:
@@ -163,10 +159,6 @@ def _quarantined(reason: str, received: int | None, stream: str, entry: Entry) -
 
 def _text(record: bytes) -> str:
     return record[:_LONGEST_RECORD].decode(errors="replace")
-
-
-def _clean(text: str) -> str:
-    return text[:_LONGEST_RECORD].encode(errors="replace").decode()
 
 
 def _first_day(entries: Sequence[Entry]) -> date:

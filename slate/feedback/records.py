@@ -123,9 +123,19 @@ def parse_exposure(record: bytes) -> Exposure:
 def received_of(record: bytes) -> int | None:
     """When a record was received, as far as it says so: in microseconds since 1970."""
     try:
-        return _Fields(_object(record, _no_number)).instant("received")
+        return _Fields(_any_object(record, _no_number)).instant("received")
     except DataError:
         return None
+
+
+def parse_refused(record: bytes) -> tuple[str, str]:
+    """The reason and the text of what the endpoint refused, in the stream ``queue:quarantine``.
+
+    Raises:
+        DataError: the reason why it is no such record.
+    """
+    found = _Fields(_any_object(record, _no_number))
+    return found.text("reason"), found.text("record")
 
 
 class _Fields:
@@ -223,14 +233,19 @@ def _attribution(found: _Fields) -> Attribution:
 
 
 def _object(record: bytes, constant: Any) -> dict[str, Any]:
+    found = _any_object(record, constant)
+    if found.get("schema") != SCHEMA:
+        raise DataError(f"schema: is not {SCHEMA}")
+    return found
+
+
+def _any_object(record: bytes, constant: Any) -> dict[str, Any]:
     try:
         found = json.loads(record, parse_constant=constant)
     except (ValueError, RecursionError) as error:
         raise DataError("is no JSON") from error
     if not isinstance(found, dict):
         raise DataError("is no JSON object")
-    if found.get("schema") != SCHEMA:
-        raise DataError(f"schema: is not {SCHEMA}")
     return found
 
 

@@ -13,7 +13,7 @@ import yaml
 from pipelines.images import pinned, put
 from slate.errors import ConfigError
 
-PIPELINES: Final = ("training",)
+PIPELINES: Final = ("training", "incremental")
 GOLDEN: Final = Path(__file__).parent / "golden"
 
 
@@ -25,9 +25,10 @@ def load(name: str) -> Any:
     """
     if name not in PIPELINES:
         raise ConfigError(f"pipeline {name!r}: unknown; there is {', '.join(PIPELINES)}")
+    from pipelines.incremental import incremental
     from pipelines.training import training
 
-    return {"training": training}[name]
+    return {"training": training, "incremental": incremental}[name]
 
 
 def compiled(name: str, image: str | None = None, *, caching: bool = True) -> str:

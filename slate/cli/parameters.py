@@ -1,14 +1,16 @@
 """From a configuration to the parameters of a pipeline: shared by local runs and cluster runs."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from slate.clock import SystemClock
 from slate.config import SlateConfig, default_config_path, load_config
+from slate.errors import ConfigError
 
 STABLE: Final = "stable"
+INCREMENTAL: Final = "incremental"
 SECTIONS: Final = (
     "dataset",
     "split",
@@ -76,8 +78,9 @@ def arguments(
     checkpoints: str,
     cache: str,
     rollout_requested: bool,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The parameters of the training pipeline, as JSON types."""
+    """The parameters of a pipeline, as JSON types; ``more`` are its own, see :func:`own_arguments`."""
     return {
         **{name: config.section(name) for name in SECTIONS},
         "tracking": config.section("tracking"),
@@ -89,4 +92,27 @@ def arguments(
         "checkpoints": checkpoints,
         "cache": cache,
         "rollout_requested": rollout_requested,
+        **(more or {}),
     }
+
+
+def own_arguments(pipeline: str, config: SlateConfig, store: str, champion: str) -> dict[str, Any]:
+    """The parameters that only this pipeline has.
+
+    Args:
+        champion: the release that a run starts from, or the channel that a schedule does.
+
+    Raises:
+        ConfigError: the incremental pipeline has no release to start from.
+    """
+    if pipeline != INCREMENTAL:
+        return {}
+    from slate.feedback.log import log_fingerprint
+    from slate.storage import open_store
+
+    if not champion:
+        raise ConfigError(
+            f"incremental: {store} has no live release to start from; train in full with 'slate run' first"
+        )
+    fingerprint = "scheduled" if champion == STABLE else log_fingerprint(open_store(store))
+    return {"incremental": config.section(INCREMENTAL), "events_fingerprint": fingerprint}

@@ -1,4 +1,4 @@
-"""``slate run``: the training pipeline on this machine."""
+"""``slate run``: a pipeline on this machine."""
 
 import json
 import sys
@@ -10,15 +10,19 @@ from rich.console import Console
 from rich.markup import escape
 
 from slate.cli.parameters import (
+    INCREMENTAL,
     arguments,
     champion_of,
     chosen_config,
     download_cache,
     new_run_id,
+    own_arguments,
     store_uri,
     tracked,
 )
-from slate.errors import GateError
+from slate.clock import SystemClock
+from slate.config import SlateConfig
+from slate.errors import ConfigError, GateError
 
 if TYPE_CHECKING:
     from pipelines.results import RunResult
@@ -44,9 +48,15 @@ def run(
     pipeline: Annotated[str, typer.Option(help="Which pipeline to run.")] = "training",
     rollout: Annotated[bool, typer.Option("--rollout", help="Start a rollout of what is pushed.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every step, reuse none.")] = False,
+    if_due: Annotated[
+        bool,
+        typer.Option("--if-due", help="Run only if incremental.triggers say so; for --pipeline incremental."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON at the end.")] = False,
 ) -> None:
     """Train, evaluate, gate and seal a release on this machine, reusing finished steps.
+
+    ``--pipeline incremental`` brings the live release up to date with what happened since it was trained.
 
     Exit status: 0 when a release was pushed or nothing changed, 3 when the gate refused, the failing step's
     own otherwise.
@@ -67,16 +77,21 @@ def run(
 
     function = load(pipeline)
     cache = download_cache()
+    champion = champion_of(place) if chosen.split.protocol == "temporal" else ""
+    more = own_arguments(pipeline, chosen, place, champion)
+    if if_due and not _is_due(pipeline, chosen, place, champion, console, as_json=as_json):
+        return
     parameters = arguments(
         chosen,
         store=place,
-        champion=champion_of(place) if chosen.split.protocol == "temporal" else "",
+        champion=champion,
         data_fingerprint=source_fingerprint(chosen.dataset, cache),
         code_fingerprint=code_fingerprint(),
         run_id="",
         checkpoints=str(workdir.resolve() / "checkpoints"),
         cache=str(cache),
         rollout_requested=rollout,
+        more=more,
     )
     interrupted = unfinished(workdir, key_of(function.name, parameters, caching=not no_cache))
     run_id = interrupted or new_run_id()
@@ -120,6 +135,30 @@ def run(
             f"gate: refused by {', '.join(failed) or 'the evidence'}; "
             f"the verdict is in {result.artefact('gate', 'verdict')}, the report in {result.report}"
         )
+
+
+def _is_due(
+    pipeline: str, config: SlateConfig, store: str, champion: str, console: Console, *, as_json: bool
+) -> bool:
+    """Whether the triggers call for a run, and say why or why not."""
+    if pipeline != INCREMENTAL:
+        raise ConfigError(
+            f"--if-due: the {pipeline} pipeline has no triggers; use it with --pipeline incremental"
+        )
+    from slate.steps.triggers import due
+
+    found = due(config, store, champion, download_cache(), SystemClock().now())
+    for trigger, reason in found.reasons.items():
+        console.print(f"due by {trigger}: {reason}", highlight=False)
+    if not found:
+        console.print(
+            f"not due: {found.interactions:,} interactions are new since release {found.release_id}, "
+            f"made {found.hours:.1f} h ago",
+            highlight=False,
+        )
+        if as_json:
+            typer.echo(json.dumps(found.to_dict()))
+    return bool(found)
 
 
 def unrecorded(result: "RunResult") -> list[str]:

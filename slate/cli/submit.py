@@ -1,4 +1,4 @@
-"""``slate submit`` and ``slate schedule``: the training pipeline on Kubeflow Pipelines."""
+"""``slate submit`` and ``slate schedule``: a pipeline on Kubeflow Pipelines."""
 
 import json
 import os
@@ -16,6 +16,7 @@ from slate.cli.parameters import (
     chosen_config,
     download_cache,
     new_run_id,
+    own_arguments,
     store_uri,
     tracked,
 )
@@ -77,16 +78,18 @@ def submit(
 
     package = _package(pipeline, image, caching=not no_cache)
     run_id = new_run_id()
+    champion = champion_of(place)
     parameters = arguments(
         chosen,
         store=place,
-        champion=champion_of(place),
+        champion=champion,
         data_fingerprint=data_fingerprint or source_fingerprint(chosen.dataset, download_cache()),
         code_fingerprint=code_fingerprint(),
         run_id=run_id,
         checkpoints=checkpoints,
         cache=_CLUSTER_CACHE,
         rollout_requested=rollout,
+        more=own_arguments(pipeline, chosen, place, champion),
     )
     made = Cluster(host, namespace, _token(token_env)).start(
         pipeline,
@@ -139,6 +142,7 @@ def schedule(
         checkpoints=checkpoints,
         cache=_CLUSTER_CACHE,
         rollout_requested=rollout,
+        more=own_arguments(pipeline, chosen, place, STABLE),
     )
     made = Cluster(host, namespace, _token(token_env)).schedule(
         pipeline,

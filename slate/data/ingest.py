@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -135,6 +136,19 @@ def ingest(config: DatasetConfig, out: Path, cache: Path) -> dict[str, Any]:
     return write(
         prepared, config.name, Rows(read, kept.num_rows, {NO_EVENT: read - kept.num_rows}), facts, out
     )
+
+
+def interactions_after(config: DatasetConfig, cache: Path, instant: datetime) -> pa.Table:
+    """The interactions later than an instant, as :func:`ingest` prepares them.
+
+    Raises:
+        DataError: as :func:`ingest`.
+    """
+    config = located(config, cache)
+    table = _interactions(engine.connect(), config)
+    _check_readable(table, config)
+    later = pc.greater(table[columns.TIMESTAMP], pa.scalar(instant, table[columns.TIMESTAMP].type))
+    return _visible(table.filter(pc.and_(pc.is_valid(table[columns.EVENT]), later)))
 
 
 def _zones(zoned: pa.ChunkedArray) -> dict[str, int]:

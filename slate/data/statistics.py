@@ -23,7 +23,7 @@ RECENT_DAYS: Final = (7, 28)
 _TOP: Final = 10_000
 _TOP_CATEGORIES: Final = 200
 _QUANTILES: Final = 101
-_KEYS: Final = frozenset({*columns.INTERACTION_COLUMNS, columns.TITLE, TRAIN_COUNT})
+_KEYS: Final = frozenset({*columns.INTERACTION_COLUMNS, columns.ORGANIC, columns.TITLE, TRAIN_COUNT})
 
 
 def describe(tables: Mapping[str, pa.Table]) -> dict[str, Any]:

@@ -32,13 +32,13 @@ class Union(NamedTuple):
 def with_events(config: DatasetConfig, prepared: Prepared, events: pa.Table) -> Union:
     """Add events of the log, which are named already, to a data set whose rows conditions have named.
 
-    ``events`` has user_id, item_id, event, value and timestamp. Left out are events that the data set does
-    not describe, and those among its interactions, as when the log is exported into them. Context features
-    of the log's rows, and all features of items and users that only the log names, are null.
+    ``events`` has user_id, item_id, event, value, timestamp and organic. Left out are events that the data
+    set does not describe, and those among its interactions, as when the log is exported into them. Context
+    features of the log's rows, and all features of items and users that only the log names, are null.
     """
     names = pa.array(sorted(config.events), pa.string())
     described = events.filter(pc.is_in(events[columns.EVENT], names))
-    here = prepared.interactions
+    here = _with_organic(prepared.interactions)
     fresh = _not_among(described, here)
     dropped = {
         UNKNOWN_EVENT: len(events) - len(described),
@@ -49,7 +49,7 @@ def with_events(config: DatasetConfig, prepared: Prepared, events: pa.Table) -> 
     items = _with_ids(prepared.items, columns.ITEM, fresh[columns.ITEM])
     users = _with_ids(prepared.users, columns.USER, fresh[columns.USER])
     return Union(
-        Prepared(together if len(fresh) else here, items, users),
+        Prepared(together if len(fresh) else prepared.interactions, items, users),
         len(fresh),
         {reason: count for reason, count in dropped.items() if count},
         len(items) - len(prepared.items),
@@ -70,6 +70,13 @@ def _not_among(events: pa.Table, interactions: pa.Table) -> pa.Table:
 
 def _same_types(schema: pa.Schema, like: pa.Schema) -> pa.Schema:
     return pa.schema([like.field(f.name) if f.name in like.names else f for f in schema])
+
+
+def _with_organic(interactions: pa.Table) -> pa.Table:
+    """With a column that says which interactions no slate led to; null where that is not known."""
+    if columns.ORGANIC in interactions.column_names:
+        return interactions
+    return interactions.append_column(columns.ORGANIC, pa.nulls(len(interactions), pa.bool_()))
 
 
 def _weights(config: DatasetConfig, events: pa.Table) -> pa.Array:

@@ -34,6 +34,7 @@ SCHEMA: Final = pa.schema(
         (columns.VALUE, pa.float64()),
         (columns.TIMESTAMP, _INSTANT),
         (RECEIVED, _INSTANT),
+        (columns.ORGANIC, pa.bool_()),
     ]
 )
 _NULLABLE: Final = (columns.VALUE,)

@@ -52,6 +52,17 @@ def act(step, outputs, arguments):
 _STEPS = {
     "open_run": ("tracking, run_id, job, sections, data_fingerprint, code_fingerprint, store", ""),
     "ingest": ("dataset, out, cache=None", "out"),
+    "collect": ("dataset_config, store, dataset, out", "out"),
+    "open_parent": ("store, champion, dataset_config, out", "out"),
+    "split_since": ("dataset_config, split_config, incremental, dataset, parent, out", "out"),
+    "update_two_tower": (
+        "retrieval, incremental, dataset_config, splits, parent, out, checkpoints=None",
+        "out",
+    ),
+    "update_ranker": (
+        "ranking, incremental, dataset_config, splits, two_tower, index, parent, out",
+        "out",
+    ),
     "validate": ("dataset_config, dataset, out, report", "out"),
     "drift": ("drift_config, dataset_config, store, champion, dataset, out, report", "out"),
     "split": ("dataset_config, split_config, dataset, out", "out"),

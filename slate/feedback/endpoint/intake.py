@@ -20,7 +20,8 @@ from slate.feedback.endpoint.reading import Part
 from slate.feedback.endpoint.record import identity, record_of
 from slate.feedback.endpoint.refusal import BadFieldError, RefusedError, Rejected
 from slate.feedback.endpoint.schema import EventSchema
-from slate.feedback.queue import EVENTS, Queue
+from slate.feedback.partitions import events_stream, partition_of
+from slate.feedback.queue import Queue
 from slate.feedback.signing import Signer
 from slate.feedback.state import OnlineState
 
@@ -72,7 +73,7 @@ class Intake:
         self._state = state
         self._events = EventSchema(dataset, config, clock)
         self._items = ItemSchema(dataset)
-        self._appender = Appender(queue, EVENTS)
+        self._appenders = [Appender(queue, events_stream(number)) for number in range(config.partitions)]
         self.quarantine = Quarantine(queue, clock)
         self._by_user = Limiter(config.user_events_per_hour, _HOUR, clock)
         self._by_key = Limiter(config.key_events_per_s, 1.0, clock)
@@ -130,7 +131,8 @@ class Intake:
 
     def close(self) -> None:
         """Wait for what is being written."""
-        self._appender.close()
+        for appender in self._appenders:
+            appender.close()
 
     def _rate(self, principal: Principal, count: int) -> None:
         count = min(count, self._config.key_events_per_s)
@@ -167,12 +169,11 @@ class Intake:
     async def _append(self, found: _Sorted) -> list[bool]:
         added: Sequence[bool] = [False] * len(found.users)
         try:
-            flags = await self._appender.append(found.records, found.ids)
-            added = flags
+            added = await self._shared_out(found)
         except FullError as error:
             raise RefusedError(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                "queue: is full; nothing of this request was taken, send all of it again later",
+                "queue: is full; send all of this request again later",
                 _LATER_SECONDS,
             ) from error
         except StorageError as error:
@@ -182,7 +183,33 @@ class Intake:
             again = Counter(user for user, new in zip(found.users, added, strict=True) if not new)
             for user, count in again.items():
                 self._by_user.give_back(user, count)
-        return flags
+        return list(added)
+
+    async def _shared_out(self, found: _Sorted) -> list[bool]:
+        """Append each record to its user's partition; with several, one may be full and another not.
+
+        Then what was added counts as a duplicate when it comes again.
+        """
+        partitions = [partition_of(user, len(self._appenders)) for user in found.users]
+        places = [
+            [place for place, each in enumerate(partitions) if each == number]
+            for number in range(len(self._appenders))
+        ]
+        added = [False] * len(found.records)
+        flags = await asyncio.gather(
+            *(
+                appender.append([found.records[p] for p in own], [found.ids[p] for p in own])
+                for appender, own in zip(self._appenders, places, strict=True)
+                if own
+            ),
+            return_exceptions=True,
+        )
+        for own, answer in zip([each for each in places if each], flags, strict=True):
+            if isinstance(answer, BaseException):
+                raise answer
+            for place, flag in zip(own, answer, strict=True):
+                added[place] = flag
+        return added
 
 
 def _raw(part: Part) -> Any:

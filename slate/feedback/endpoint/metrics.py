@@ -1,6 +1,6 @@
 """What operators see at ``/metrics`` of the events endpoint."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -18,11 +18,11 @@ class Metrics:
     """Counters of one endpoint.
 
     Args:
-        streams: whose depth is shown, and for which group of consumers (empty: all that the stream holds).
+        streams: whose depth is shown.
         dropped: how many of the malformed were not kept.
     """
 
-    def __init__(self, queue: Queue, streams: Mapping[str, str], dropped: Callable[[], int]) -> None:
+    def __init__(self, queue: Queue, streams: Sequence[str], dropped: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         self._events = Counter("slate_events", "Events by result.", ("result",), registry=self._registry)
         self._items = Counter("slate_item_changes", "Items by result.", ("result",), registry=self._registry)
@@ -63,16 +63,16 @@ class Metrics:
 
 
 class _Depths(Collector):
-    def __init__(self, queue: Queue, streams: Mapping[str, str], dropped: Callable[[], int]) -> None:
+    def __init__(self, queue: Queue, streams: Sequence[str], dropped: Callable[[], int]) -> None:
         self._queue = queue
         self._streams = streams
         self._dropped = dropped
 
     def collect(self) -> list[GaugeMetricFamily | CounterMetricFamily]:
         depth = GaugeMetricFamily("slate_queue_depth", "Records that wait in a stream.", labels=("queue",))
-        for stream, group in self._streams.items():
+        for stream in self._streams:
             try:
-                depth.add_metric((stream,), self._queue.depth(stream, group))
+                depth.add_metric((stream,), self._queue.depth(stream))
             except SlateError:
                 continue  # No figure is better than a wrong one; readiness tells that the state is down.
         dropped = CounterMetricFamily("slate_quarantine_dropped", "Malformed events that were not kept.")

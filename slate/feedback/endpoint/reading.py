@@ -84,7 +84,7 @@ def _loaded(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise UnreadableError("is not UTF-8") from None
     except json.JSONDecodeError as error:
-        raise UnreadableError(f"is not JSON ({error.msg} at {error.pos})" if body else "is empty") from None
+        raise UnreadableError(f"is not JSON from character {error.pos} on" if body else "is empty") from None
     except RecursionError:
         raise UnreadableError("is nested too deeply") from None
     except ValueError:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from slate.feedback.endpoint.keys import Gatekeeper, keys_from_environment
 from slate.feedback.endpoint.metrics import Metrics
 from slate.feedback.endpoint.tokens import Tokens
 from slate.feedback.open import open_queue, open_state
+from slate.feedback.partitions import events_stream
 from slate.feedback.queue import EVENTS, EXPOSURES, QUARANTINE
 from slate.feedback.signing import VARIABLE, Signer
 
@@ -28,7 +29,6 @@ _log = logging.getLogger(__name__)
 
 #: How long after the last accept a connection may still bring its request, in seconds.
 _LATE: Final = 0.3
-_DEPTHS: Final[Mapping[str, str]] = {EVENTS: "", EXPOSURES: "", QUARANTINE: ""}
 
 
 class JsonLines(logging.Formatter):
@@ -65,7 +65,8 @@ def serve(
     signer = _signer(clock)
     queue, state = open_queue(config), open_state(config, clock)
     intake = Intake(dataset, config, queue, state, signer, clock)
-    metrics = Metrics(queue, _DEPTHS, lambda: intake.quarantine.dropped)
+    streams = [*map(events_stream, range(config.partitions)), EXPOSURES, QUARANTINE]
+    metrics = Metrics(queue, streams, lambda: intake.quarantine.dropped)
 
     def probe() -> None:
         queue.depth(EVENTS)

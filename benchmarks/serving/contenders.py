@@ -24,7 +24,7 @@ STOCK: Final = "kserve"
 #: What the answers of a release say when nothing was given up for speed, in V1's JSON and inside V2's text.
 MARKER: Final = "personalised"
 
-_START_S: Final = 300.0
+_START_S: Final = 150.0
 _STOP_S: Final = 20.0
 _POLL_S: Final = 0.05
 #: Slates get exposure ids and are recorded, as in production.

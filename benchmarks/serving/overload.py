@@ -13,15 +13,19 @@ from benchmarks.serving.worlds import World
 MULTIPLES: Final = (1, 2, 5, 10)
 #: The load after an overload, as a share of saturation, under which a server must find back.
 _AFTER: Final = 0.5
-_BEHIND_S: Final = 5.5
 
 
-def measure(bench: Bench, running: Running, world: World, saturation: float, seconds: float) -> Any:
-    """Figures by multiple of the saturation, in requests a second and milliseconds."""
+def measure(
+    bench: Bench, running: Running, world: World, saturation: float, seconds: float, after_s: float
+) -> list[dict[str, Any]]:
+    """Figures by multiple of the saturation, in requests a second and milliseconds.
+
+    Each overload lasts ``seconds``, the half load behind it ``after_s``.
+    """
     found = []
     for multiple in MULTIPLES:
         told = bench.summary(running, world, multiple * saturation, seconds)
-        after = bench.open(running, world, _AFTER * saturation, _BEHIND_S, kind="fixed")
+        after = bench.open(running, world, _AFTER * saturation, after_s, kind="fixed")
         found.append(
             {
                 "multiple": multiple,

@@ -1,7 +1,6 @@
 """Releases to serve: made up, of any size, sealed by the code that seals real ones, and kept in a cache."""
 
 import json
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -9,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.serving.environments import MissingError
 from benchmarks.serving.synthetic import Size, dataset_config, write_splits
-from slate.release.channels import STABLE, read_channel
+from slate.release.channels import STABLE, move_channel, read_channel
 from slate.release.layout import release_prefix
-from slate.release.publish import list_releases
 from slate.storage import open_store
 
 #: Changes whenever what is made here does.
@@ -25,13 +24,14 @@ _INDEX_SAMPLE: Final = 200
 
 @dataclass(frozen=True)
 class World:
-    """A store with one release on ``stable``, and users of it to ask for."""
+    """A store with a release, and users of it to ask for; the item ids begin with ``prefix``."""
 
     name: str
     store: Path
     release_id: str
     users: tuple[str, ...]
     items: int
+    prefix: str = ""
 
     @property
     def folder(self) -> Path:
@@ -47,20 +47,22 @@ def synthetic(size: Size, cache: Path, say: Callable[[str], None], seed: int = _
         started = time.monotonic()
         _make(size, seed, store)
         say(f"made in {time.monotonic() - started:.0f} s")
-    return opened(f"synthetic-{size.items}", store)
+    return opened(f"synthetic-{size.items}", store, size.prefix)
 
 
-def opened(name: str, store: Path) -> World:
+def opened(name: str, store: Path, prefix: str = "") -> World:
     """The world of an existing store: what its ``stable`` channel names, or its one release."""
     from slate.recommend.users import UserStore
 
     objects = open_store(str(store))
     channel = read_channel(objects, STABLE)
-    release_id = list_releases(objects)[-1] if channel is None else channel.release_id
+    if channel is None:
+        raise MissingError(f"{store}: its channel {STABLE} is empty; promote a release")
+    release_id = channel.release_id
     folder = store / release_prefix(release_id)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     users = UserStore(folder / "users/users.parquet").sample(_USERS_ASKED)
-    return World(name, store, release_id, tuple(users), manifest["index"]["size"])
+    return World(name, store, release_id, tuple(users), manifest["index"]["size"], prefix)
 
 
 def _make(size: Size, seed: int, store: Path) -> None:
@@ -71,6 +73,8 @@ def _make(size: Size, seed: int, store: Path) -> None:
         target = work / "store" / release_prefix(release_id)
         target.parent.mkdir(parents=True)
         (work / "content").rename(target)
+        made = open_store(str(work / "store"))
+        move_channel(made, STABLE, release_id, reason="made", by="benchmark", expected_sequence=0)
         (work / "store").rename(store)
 
 
@@ -132,8 +136,3 @@ def _seal(config: dict[str, Any], work: Path) -> str:
         }
     )
     return seal(content, fields).release_id
-
-
-def forget(cache: Path) -> None:
-    """Remove every world that was made."""
-    shutil.rmtree(cache / "worlds", ignore_errors=True)

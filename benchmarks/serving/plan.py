@@ -1,0 +1,73 @@
+"""How much is measured, and for how long."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.serving.contenders import CONTENDERS, SLATE, STOCK
+
+#: What can be measured, in the order in which it is.
+MEASURES: Final = ("bare", "capacity", "latency", "overload", "noop", "swaps", "faults")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Catalogue size, who takes part, rounds, and seconds of each single run.
+
+    ``starts`` is how often this project's server is started, for the first request; ``swaps_s`` bounds all
+    swaps together; ``after_s`` is the time in which a server must find back from an overload.
+    """
+
+    items: int
+    contenders: tuple[str, ...]
+    starts: int
+    bare_s: float
+    capacity_rounds: int
+    capacity_s: float
+    latency_rounds: int
+    latency_s: float
+    overload_s: float
+    after_s: float
+    noop_rounds: int
+    noop_s: float
+    swaps: int
+    swaps_s: float
+    swap_items: int
+    fault_rounds: int
+
+
+FULL: Final = Plan(
+    items=1_000_000,
+    contenders=tuple(CONTENDERS),
+    starts=3,
+    bare_s=1.5,
+    capacity_rounds=2,
+    capacity_s=2.0,
+    latency_rounds=3,
+    latency_s=3.0,
+    overload_s=4.0,
+    after_s=5.5,
+    noop_rounds=3,
+    noop_s=2.0,
+    swaps=50,
+    swaps_s=240.0,
+    swap_items=5_000,
+    fault_rounds=3,
+)
+QUICK: Final = Plan(
+    items=100_000,
+    contenders=(SLATE, STOCK),
+    starts=1,
+    bare_s=0.6,
+    capacity_rounds=1,
+    capacity_s=1.2,
+    latency_rounds=2,
+    latency_s=2.0,
+    overload_s=2.0,
+    after_s=2.0,
+    noop_rounds=2,
+    noop_s=1.0,
+    swaps=5,
+    swaps_s=40.0,
+    swap_items=5_000,
+    fault_rounds=1,
+)

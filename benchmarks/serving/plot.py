@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from benchmarks.serving.contenders import SLATE, STOCK
 
-mpl.use("Agg")
-from matplotlib.figure import Figure
+_OURS, _STOCK, _OTHERS, _MUTED = "#2563eb", "#dc7a1f", "#94a3b8", "#64748b"
 
 
 def draw(results: Mapping[str, Any], out: Path) -> bool:

@@ -6,8 +6,21 @@ import typer
 from rich.console import Console
 
 from slate import __version__
+from slate.cli import (
+    bench,
+    data,
+    evaluate,
+    events,
+    items,
+    recommend,
+    releases,
+    run,
+    runs,
+    serve,
+    submit,
+    tune,
+)
 from slate.cli import compile as compile_commands
-from slate.cli import data, evaluate, events, items, recommend, releases, run, runs, serve, submit, tune
 from slate.errors import SlateError
 
 app = typer.Typer(
@@ -48,6 +61,7 @@ app.add_typer(runs.app, name="runs", help="List, inspect and compare recorded ru
 app.add_typer(events.app, name="events", help="Take in what users do, send it, and work it off.")
 app.add_typer(items.app, name="items", help="Add items or take them down without a new release.")
 app.add_typer(releases.app, name="releases", help="List, inspect, verify and move releases.")
+app.add_typer(bench.app, name="bench", help="Measure this project beside others; needs a checkout.")
 
 
 def main() -> None:

@@ -104,7 +104,7 @@ def test_too_few_connections_do_not_hide_the_wait() -> None:
 
     record = run(slowly, rate=100, seconds=0.4, kind="fixed", connections=1, timeout_s=20)
     told = summarise(record, 0.4, 10_000)
-    # One connection carries 20 a second, so the last of 40 waits for about as long as they take, less the plan.
+    # One connection carries 20 a second: the last of 40 waits as long as all take, less the plan.
     assert told.good == 40
     assert told.whole_p99 >= 1_500
     assert told.lateness_p99 < 1_500

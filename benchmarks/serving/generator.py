@@ -13,6 +13,7 @@ is a process of its own, which imports nothing of what it measures.
 
 import asyncio
 import json
+import signal
 import sys
 import time
 from collections import deque
@@ -95,6 +96,10 @@ class Record:
             np.zeros(n, np.bool_),
         )
 
+    def until(self, count: int) -> "Record":
+        """The first ``count`` requests alone."""
+        return Record(**{name: array[:count] for name, array in vars(self).items()})
+
     def save(self, path: Path) -> None:
         np.savez(path, **cast("dict[str, Any]", vars(self)))
 
@@ -153,8 +158,7 @@ class Generator:
         self._open: set[_Connection] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._waiting: deque[int] = deque()
-        self._left = 0
-        self._next = 0
+        self._left = self._end = self._next = 0
         self.free: list[_Connection] = []
         self.record = Record.of(np.empty(0))
 
@@ -169,15 +173,22 @@ class Generator:
             return await self._closed(loop)
         plan = arrivals(spec.rate, spec.seconds, spec.kind, spec.seed)
         self.record = Record.of(time.monotonic() + 0.05 + plan)
-        self._left = len(plan)
+        self._left = self._end = len(plan)
         self._finished = loop.create_future()
         sweeping = loop.create_task(self._sweep())
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
         if self._left:
             self._pump(loop)
             await self._finished
         sweeping.cancel()
         self._close()
-        return self.record
+        return self.record.until(self._end)
+
+    def stop(self) -> None:
+        """Plan no more: what was not due yet is as if it had never been planned."""
+        self._left -= self._end - self._next
+        self._end = self._next
+        self._finish()
 
     def answered(self, number: int, now: float, status: int, body: bytes) -> None:
         record = self.record
@@ -212,7 +223,7 @@ class Generator:
         """Notice what is due, send what a connection is free for, and come again."""
         record = self.record
         now = time.monotonic()
-        while self._next < len(record.intended) and record.intended[self._next] <= now:
+        while self._next < self._end and record.intended[self._next] <= now:
             record.noticed[self._next] = now
             self._waiting.append(self._next)
             self._next += 1
@@ -229,7 +240,7 @@ class Generator:
             task.add_done_callback(self._opening.discard)
         if self._finished.done():
             return
-        more = self._next < len(record.intended)
+        more = self._next < self._end
         wait = record.intended[self._next] - time.monotonic() if more else _COARSE
         if wait > _COARSE and not self._waiting:
             loop.call_later(wait - _COARSE, self._pump, loop)
@@ -257,6 +268,9 @@ class Generator:
 
     def _one_less(self) -> None:
         self._left -= 1
+        self._finish()
+
+    def _finish(self) -> None:
         if not self._left and not self._finished.done():
             self._finished.set_result(None)
 

@@ -1,6 +1,7 @@
 """Releases swapped under load: what it costs those who ask meanwhile, and whether an answer mixes two."""
 
 import shutil
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -67,10 +68,11 @@ def measure(bench: Bench, worlds: Sequence[World], count: int, longest_s: float)
             windows.append(_swap(running, world.store, worlds[number % len(worlds)].release_id))
             time.sleep(_BETWEEN_S)
         finished = time.monotonic()
+        process.send_signal(signal.SIGTERM)
         record = finish(process, out, spec)
     finally:
         running.stop()
-    return told(record, windows, finished + _STEADY_S, rate, count)
+    return told(record, windows, finished, rate, count)
 
 
 def told(

@@ -110,6 +110,20 @@ def test_too_few_connections_do_not_hide_the_wait() -> None:
     assert told.lateness_p99 < 1_500
 
 
+def test_stopped_early_it_tells_of_what_was_due_until_then() -> None:
+    async def go() -> Record:
+        async with server(at_once) as port:
+            spec = Spec(port, "/", ["{}"], rate=100, seconds=600, kind="fixed", marker="personalised")
+            generator = Generator(spec)
+            asyncio.get_running_loop().call_later(0.3, generator.stop)
+            return await generator.run()
+
+    record = asyncio.run(go())
+    assert 0 < len(record.status) < 1_000
+    assert record.good.all()
+    assert np.isfinite(record.done).all()
+
+
 def test_a_server_that_never_answers_times_out_and_is_counted() -> None:
     async def never(_: int) -> bytes:
         await asyncio.sleep(5)

@@ -12,7 +12,7 @@ from serving.parse import USER_HEADER, header_user, load_json
 from serving.refusal import InputError, RefusedError, refusal_of
 from serving.service import Service
 from serving.state import Answered
-from serving.tensors import Inference, Tensor, Wanted, check_shape, choose, named, new_id, split_bytes
+from serving.tensors import Inference, Tensor, Wanted, check_shape, choose, flat, named, new_id, split_bytes
 
 
 class ServedModel(kserve.Model):
@@ -84,8 +84,8 @@ def inference_of(request: InferRequest) -> Inference:
 def _tensor(given: InferInput) -> Tensor:
     raw = given._raw_data
     data = split_bytes(raw, f"inputs.{given.name}") if raw is not None else list(given.data or [])
-    flat = [element for part in data for element in part] if data and isinstance(data[0], list) else data
-    return check_shape(Tensor(given.name, given.datatype, list(given.shape), flat))
+    elements = flat(data, f"inputs.{given.name}")
+    return check_shape(Tensor(given.name, given.datatype, list(given.shape), elements))
 
 
 def _response(

@@ -68,7 +68,7 @@ class Recommending:
         asked = []
         for name in users.data:
             try:
-                asked.append(self._parser.slate({**options, "user_id": name or None}, user))
+                asked.append(self._parser.slate({**options, "user_id": _named(name)}, user))
             except InputError as error:
                 raise _placed(error) from None
         return gathered(asked)
@@ -136,7 +136,7 @@ class Ranking:
             ids = list(items.data[row * width : (row + 1) * width])
             try:
                 asked.append(
-                    self._parser.ranking({**options, "user_id": name or None, "item_ids": ids}, user)
+                    self._parser.ranking({**options, "user_id": _named(name), "item_ids": ids}, user)
                 )
             except InputError as error:
                 raise _placed(error) from None
@@ -233,6 +233,11 @@ def _texts(inputs: Mapping[str, Tensor], name: str, rank: int) -> Tensor:
     except UnicodeDecodeError:
         raise InputError(f"inputs.{name}", "is not UTF-8", "ids are text in UTF-8") from None
     return Tensor(name, tensor.datatype, tensor.shape, data)
+
+
+def _named(user: Any) -> Any:
+    """Who a row is for: empty text stands for nobody known."""
+    return None if user == "" else user
 
 
 def _only(inputs: Mapping[str, Tensor], names: Sequence[str]) -> None:

@@ -106,6 +106,16 @@ def check_shape(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def flat(data: Sequence[Any], path: str) -> Sequence[Any]:
+    """The elements of a tensor whose rows may be lists; all are, or none is."""
+    rows = [isinstance(part, list) for part in data]
+    if not any(rows):
+        return data
+    if not all(rows):
+        raise InputError(f"{path}.data", "mixes rows and elements", "send one list, or one a row")
+    return [element for part in data for element in part]
+
+
 def split_bytes(raw: bytes, path: str) -> list[bytes]:
     """The elements of a BYTES tensor in its binary form."""
     elements, at = [], 0
@@ -217,8 +227,7 @@ def _input(given: Mapping[str, Any], path: str, body: bytes, at: int) -> tuple[T
         data, at = split_bytes(body[at : at + size], path), at + size
     elif not isinstance(data, list):
         raise InputError(f"{path}.data", "is missing" if data is None else "is not a list", _ADVICE)
-    flat = [element for part in data for element in part] if data and isinstance(data[0], list) else data
-    return check_shape(Tensor(str(name), str(datatype), given.get("shape") or [], flat)), at
+    return check_shape(Tensor(str(name), str(datatype), given.get("shape") or [], flat(data, path))), at
 
 
 def _wanted(given: object) -> Sequence[Wanted] | None:

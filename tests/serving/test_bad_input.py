@@ -55,6 +55,18 @@ def connection(served: Served) -> Iterator[http.client.HTTPConnection]:
         ("/v1/models/nobody:predict", '{"instances": [{}]}', 404, "Model with name nobody"),
         ("/v1/models/nobody:predict", "a" * 300_000, 404, "Model with name nobody"),
         ("/v2/models/recommender/infer", '{"inputs": []}', 400, "inputs.user_id: is missing"),
+        (
+            "/v2/models/ranker/infer",
+            '{"inputs": [{"name": "item_id", "shape": [1, 2], "datatype": "BYTES", "data": [["a"], 7]}]}',
+            400,
+            "inputs[0].data: mixes rows and elements",
+        ),
+        (
+            "/v2/models/recommender/infer",
+            '{"inputs": [{"name": "user_id", "shape": [1], "datatype": "BYTES", "data": [0]}]}',
+            400,
+            "inputs.user_id: 0 is a number",
+        ),
         ("/v1/models/recommender:explain", '{"instances": [{}]}', 404, ""),
         ("/v2/repository/models/recommender/unload", "", 400, "'recommender': models are not unloaded"),
     ],

@@ -47,7 +47,7 @@ class SourceThreads:
         futures = [self._of(call.source).start(call.work) for call in calls]
         return [self._outcome(call.source, each, ends) for call, each in zip(calls, futures, strict=True)]
 
-    def stuck(self, source: str) -> int:
+    def held(self, source: str) -> int:
         """How many calls are in a source."""
         return self._of(source).held
 

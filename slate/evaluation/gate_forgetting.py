@@ -24,6 +24,9 @@ def forgetting(measured: Mapping[str, object] | None, parent: str | None, config
     against = text(measured, _WHERE, "parent")
     if against != parent:
         raise GateError(f"{_WHERE}: was measured against {against}, but the run started from {parent}")
+    if count(measured, _WHERE, "targets") == 0:
+        detail = "None of the users is in the share that is kept out of training: too few to judge."
+        return Check(name=_WHERE, passed=True, detail=detail)
     difference = mapping(measured, _WHERE, "difference")
     users = count(difference, _WHERE, "users")
     what = f"{text(measured, _WHERE, 'metric')} on what {users} users who are never trained on did up to "

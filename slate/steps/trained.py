@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from slate import columns
-from slate.config import DatasetConfig, EvaluationConfig, GateConfig, parse_section
+from slate.config import DatasetConfig, EvaluationConfig, GateConfig, SplitConfig, parse_section
 from slate.data.holdout import Split
 from slate.errors import ModelError
 from slate.evaluation.forgetting import measure_forgetting
@@ -110,7 +110,8 @@ class Run:
     def forgetting(self, challenger: Recommender | None, parent: Recommender | None) -> dict[str, Any]:
         """For the gate: the parent that this run started from, and what was forgotten of what it knew.
 
-        Both are None where the run started from nothing; the latter too where it cannot be measured.
+        Both are None where the run started from nothing; the latter too where no share of users is kept out
+        of training. A share too small for anybody to be in it has no targets.
 
         Raises:
             ModelError: the run started from another release than the champion.
@@ -133,6 +134,12 @@ class Run:
                 self.evaluation,
                 self.dataset.target_events,
             )
+            kept_out = parse_section(SplitConfig, self.config["split"]).unseen_users > 0
+            if found is None and kept_out:
+                return {
+                    "parent": parent.release_id,
+                    "forgetting": {"parent": parent.release_id, "targets": 0},
+                }
         return {"parent": started["release_id"], "forgetting": found.to_dict() if found else None}
 
     def draft(

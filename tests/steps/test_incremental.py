@@ -41,7 +41,7 @@ from slate.steps.validate import validate
 from slate.storage import open_store
 
 NEW_ITEMS = [f"new {place}, ü" for place in range(8)]
-RECIPE = {"epochs": 6, "learning_rate": 0.01, "replay": 0.5, "ranking_epochs": 2}
+RECIPE = {"epochs": 24, "learning_rate": 0.01, "replay": 0.5, "ranking_epochs": 2}
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,10 @@ def with_new_items(raw: Path, out: Path) -> Path:
 def updated(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Updated:
     """The tiny release brought up to date with what the log holds; takes some seconds once."""
     root = tmp_path_factory.mktemp("incremental")
-    sections = tiny.sections(incremental=RECIPE)
+    # What newcomers want is all the holdout asks for, so exposure is as narrow as it should be.
+    sections = tiny.sections(
+        incremental=RECIPE, split={"unseen_users": 0.1}, gate={"concentration_margin": 1.0}
+    )
     store = str(root / "store")
     shutil.copytree(tiny.store, store)
     live = open_champion(store, tiny.release_id)

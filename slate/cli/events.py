@@ -8,9 +8,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from slate.cli.events_consume import consume
 from slate.errors import ConfigError, DataError
 
 app = typer.Typer(no_args_is_help=False)
+app.command("consume")(consume)
 
 ConfigOption = Annotated[
     Path | None, typer.Option(help="A YAML configuration; sections dataset and feedback.")

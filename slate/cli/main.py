@@ -12,6 +12,7 @@ from slate.cli import (
     evaluate,
     events,
     items,
+    metrics,
     recommend,
     releases,
     run,
@@ -56,6 +57,7 @@ app.command("recommend")(recommend.recommend)
 app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("tune")(tune.tune)
+app.command("metrics")(metrics.metrics)
 app.add_typer(data.app, name="data", help="Describe, check and compare data sets.")
 app.add_typer(runs.app, name="runs", help="List, inspect and compare recorded runs.")
 app.add_typer(events.app, name="events", help="Take in what users do, send it, and work it off.")

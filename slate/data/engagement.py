@@ -64,7 +64,7 @@ def over(
     table: ir.Table = connection.create_table("interactions", interactions)
     label: ir.Value = ibis.literal(ALL)
     if attribute is not None:
-        table, label = _labelled(connection, table, entities, attribute)
+        table, label = labelled(connection, table, entities, attribute)
     weight = table[columns.WEIGHT]
     zero = ibis.literal(0.0)
     grouped = (
@@ -93,10 +93,10 @@ def _start(table: ir.Table, period: Period) -> ir.DateValue:
     return day.truncate(_UNITS[period])
 
 
-def _labelled(
+def labelled(
     connection: object, table: ir.Table, entities: pa.Table | None, attribute: str
 ) -> tuple[ir.Table, ir.Value]:
-    """The interactions joined with the attribute, and the slice of each row."""
+    """The interactions joined with the attribute, and the slice of each row; as in :func:`over`."""
     if entities is None:
         if attribute not in table.columns:
             raise DataError(_unknown(attribute, table.columns))

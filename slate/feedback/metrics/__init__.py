@@ -1,0 +1,1 @@
+"""What users make of what they are shown, measured from the log."""

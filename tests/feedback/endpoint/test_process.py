@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from click.testing import Result
 from typer.testing import CliRunner
 
 from slate.cli.main import app

@@ -99,6 +99,27 @@ def test_schedule_reuses_nothing_and_meets_the_champion_of_the_day(server: Serve
     assert "schedule " in result.stdout
 
 
+def test_a_nightly_update_starts_from_the_release_of_the_day(server: Server) -> None:
+    result = call(
+        *("schedule", "--pipeline", "incremental", "--host", server.url, "--store", "gs://shop/slate"),
+        *("--cron", "0 3 * * *", "--set", "incremental.replay=7"),
+    )
+    assert result.exit_code == 0, result.exception
+    given = server.recurring[0]["runtime_config"]["parameters"]
+    assert (given["champion"], given["events_fingerprint"]) == ("stable", "scheduled")
+    assert given["incremental"]["replay"] == 7
+
+
+@pytest.mark.gcs
+def test_an_update_of_nothing_is_not_submitted(server: Server, gcs: Any) -> None:
+    result = call(
+        "submit", "--pipeline", "incremental", "--host", server.url, "--store", f"{gcs.new_bucket()}/s"
+    )
+    assert isinstance(result.exception, ConfigError)
+    assert "has no live release to start from" in str(result.exception)
+    assert not server.runs
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

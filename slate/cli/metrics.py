@@ -83,7 +83,7 @@ def _period(store: Any, since: datetime | None, until: datetime | None) -> tuple
         )
     yesterday = SystemClock().now().date() - timedelta(days=1)
     first = known[0] if since is None else since.date()
-    last = max(min(known[1], yesterday), first) if until is None else until.date()
+    last = max(min(known[1], yesterday), known[0]) if until is None else until.date()
     if first > last:
         raise DataError(f"--since {first} --until {last}: no day lies between; name an earlier first day")
     return first, last

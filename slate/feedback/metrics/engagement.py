@@ -3,7 +3,7 @@
 A user is active on a day (UTC) who was shown a slate or made something of one: whoever was shown slates and
 did nothing counts, as zero. A user's engagement is the sum of the weights of what that user did; the mean
 over the active users is the metric. A mean over users has the interval ``mean -+ 1.96 s / sqrt(n)``, which
-treats users as independent (the central limit theorem); a share of users has Wilson's interval (Wilson, 1927).
+treats users as independent (the central limit theorem); a share of users has Wilson's (Wilson, 1927).
 """
 
 import math

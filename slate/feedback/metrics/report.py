@@ -17,6 +17,7 @@ _FIGURES = (
     ("return_1", "Back the day after"),
     ("return_7", "Back within seven days"),
 )
+_HEADINGS = ("Engagement", "Positive", "Negative", "Back in a day", "In seven")
 _SHARES = ("return_1", "return_7")
 
 
@@ -35,7 +36,7 @@ def render(
         name=name,
         since=since,
         until=until,
-        headings=[heading for _, heading in _FIGURES],
+        headings=_HEADINGS,
         periods=[_row(each) for each in periods],
         days=[_row(each) for each in days],
         charts=_charts(days),

@@ -94,7 +94,7 @@ class RedisServer:
     def _flushes(self) -> str:
         with self.errors():
             try:
-                return str(self.client.config_get("appendfsync")[b"appendfsync"].decode())
+                return str(self.client.config_get("appendfsync")["appendfsync"])
             except (ResponseError, KeyError):
                 return "is not told"
 

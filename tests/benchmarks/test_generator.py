@@ -172,13 +172,13 @@ def test_late_answers_are_no_goodput() -> None:
 
 
 def test_an_answer_that_mixes_releases_is_seen() -> None:
-    def slate(release: str, first: str) -> bytes:
+    def slate(release: str, first: str, second: str) -> bytes:
         return answer(
             f'{{"predictions":[{{"rung":"personalised","release_id":"{release}","items":'
-            f'[{{"item_id":"{first}-1"}},{{"item_id":"{first}-2"}}]}}]}}'.encode()
+            f'[{{"item_id":"{first}-1"}},{{"item_id":"{second}-2"}}]}}]}}'.encode()
         )
 
-    replies = [slate("R1", "a"), slate("R2", "b"), slate("R2", "a")]
+    replies = [slate("R1", "a", "a"), slate("R2", "b", "b"), slate("R2", "b", "a")]
 
     async def each(number: int) -> bytes:
         return replies[number % 3]

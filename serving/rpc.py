@@ -72,8 +72,10 @@ class Answering(AsyncServerInterceptor):
         if self._spans is None or method_name != _INFER:
             return await _answered(method, request_or_iterator, context, {})
         with self._spans.request(method_name.lstrip("/"), request_or_iterator.model_name, metadata) as span:
+            answer = await _answered(method, request_or_iterator, context, span.headers)
+            # Not before: KServe's servicer fails on a context that has trailing metadata.
             context.set_trailing_metadata(tuple(span.headers.items()))
-            return await _answered(method, request_or_iterator, context, span.headers)
+            return answer
 
 
 async def _answered(

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +33,8 @@ _MAKE: Final = "slate data init movielens-100k && slate run --config conf/moviel
 def main() -> None:
     """Parse the command line, measure, and write what came out."""
     given = _arguments()
+    # However it ends, the servers end too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     plan = _plan(given)
     results = _measured(given, plan)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -88,11 +89,16 @@ class Consumer:
         self.counts: Counter[str] = Counter()
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop, and then finish what has come by then. Trouble with stores passes."""
-        small = threading.Thread(target=self._repeat, args=(self.remember_all, stop), name="histories")
-        small.start()
-        self._repeat(self._write_due, stop)
-        small.join()
+        """Work until told to stop, and then finish what has come by then. Trouble with stores passes.
+
+        Anything else ends all of it: a consumer that does half of its work would look alive.
+        """
+        with ThreadPoolExecutor(2, "consumer") as threads:
+            loops = [
+                threads.submit(self._repeat, work, stop) for work in (self.remember_all, self._write_due)
+            ]
+        for loop in loops:
+            loop.result()
         try:
             self.drain()
         except StorageError as error:
@@ -133,18 +139,21 @@ class Consumer:
 
     def _repeat(self, work: Callable[[], bool], stop: threading.Event) -> None:
         registered = False
-        while not stop.is_set():
-            pause = _PAUSE_SECONDS
-            try:
-                if not registered:
-                    self.register()
-                    registered = True
-                if work():
-                    continue
-            except StorageError as error:
-                _log.warning("waits for the stores: %s", error)
-                pause = _RETRY_SECONDS
-            stop.wait(pause)
+        try:
+            while not stop.is_set():
+                pause = _PAUSE_SECONDS
+                try:
+                    if not registered:
+                        self.register()
+                        registered = True
+                    if work():
+                        continue
+                except StorageError as error:
+                    _log.warning("waits for the stores: %s", error)
+                    pause = _RETRY_SECONDS
+                stop.wait(pause)
+        finally:
+            stop.set()
 
     def _write_due(self) -> bool:
         worked = False

@@ -75,6 +75,9 @@ class RedisServer:
         with self.errors():
             kept = self.client.info("persistence")
             memory = self.client.info("memory")
+        if int(kept.get("loading", 0)):
+            # Until it has loaded its file it says that it has none.
+            raise StorageError(f"{self.address}: is still loading its append-only file; wait for it")
         if not int(kept.get("aof_enabled", 0)):
             raise ConfigError(
                 f"{self.address}: has no append-only file and would forget acknowledged events; set "

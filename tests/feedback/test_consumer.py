@@ -330,6 +330,19 @@ def test_columns_keep_their_types_in_files_without_values(
     ]
 
 
+class Broken(LocalStore):
+    """A store with a fault that no waiting mends."""
+
+    def write_new(self, key: str, data: bytes) -> None:
+        raise ZeroDivisionError(f"{key}: {len(data)}")
+
+
+def test_a_fault_ends_all_of_the_consumer(queue: Queue, backend: Backend, tmp_path: Path) -> None:
+    queue.append(EVENTS, [event("e1")])
+    with pytest.raises(ZeroDivisionError):
+        _consumer(backend, Broken(tmp_path / "log")).run(threading.Event())
+
+
 def _until(true: Callable[[], bool]) -> None:
     end = time.monotonic() + 30
     while not true():

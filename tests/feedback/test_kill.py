@@ -22,7 +22,7 @@ import pytest
 from slate.config import FeedbackConfig
 from slate.feedback.consumer import HISTORY, LOG
 from slate.feedback.open import VARIABLE, open_queue, open_state
-from slate.feedback.queue import EVENTS
+from slate.feedback.queue import EVENTS, Queue
 from slate.storage import LocalStore
 from tests.feedback.stores import RedisProcess
 from tests.feedback.written import rows
@@ -114,6 +114,7 @@ class Client:
             number += size
             self._send(names)
             self.acknowledged += names
+            time.sleep(0.003)  # Leaves the machine to the others.
             if self._random.random() < RESENT:
                 self.again += size
                 self._send(self._random.sample(self.acknowledged, min(size, len(self.acknowledged))))
@@ -179,10 +180,7 @@ def _kill_and_check(
         if redis is not None:
             monkeypatch.setenv(VARIABLE, redis.url)
         queue = open_queue(config)
-        end = time.monotonic() + PATIENCE
-        while queue.depth(EVENTS, LOG) or queue.depth(EVENTS, HISTORY):
-            assert time.monotonic() < end, "the consumer does not come to an end"
-            time.sleep(0.05)
+        _until_done(queue)
         consumer.process.terminate()
         assert consumer.process.wait(PATIENCE) == 0
     finally:
@@ -200,6 +198,16 @@ def _until_working(endpoint: Killable, client: Client) -> None:
     while len(client.acknowledged) == before:
         assert time.monotonic() < end, "nothing is acknowledged any more"
         time.sleep(0.005)
+
+
+def _until_done(queue: Queue) -> None:
+    """However slow the disk is; but not where nothing moves any more."""
+    waiting, end = -1, 0.0
+    while left := queue.depth(EVENTS, LOG) + queue.depth(EVENTS, HISTORY):
+        if left != waiting:
+            waiting, end = left, time.monotonic() + PATIENCE
+        assert time.monotonic() < end, f"the consumer is stuck with {left} records"
+        time.sleep(0.05)
 
 
 def _check(client: Client, log: Path, config: FeedbackConfig) -> None:

@@ -10,7 +10,7 @@ WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
   $(BIN)/pytest -m "not slow" -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup run test coverage test-slow check lint types imports golden lock clean
+.PHONY: help setup run check-infra test coverage test-slow check lint types imports golden lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -51,6 +51,20 @@ types: setup ## strict typing
 
 imports: setup ## the layers of docs/architecture.md
 	$(BIN)/lint-imports
+
+check-infra: setup $(VENV)/checkov/.installed ## Terraform and manifests: formatting, schemas, rules, seeded mistakes, checkov
+	$(BIN)/pytest -q tests/infra
+	for overlay in local dev prod; do \
+	  mkdir -p $(VENV)/rendered && $(BIN)/kubectl kustomize k8s/overlays/$$overlay > $(VENV)/rendered/$$overlay.yaml || exit 1; \
+	done
+	$(VENV)/checkov/bin/checkov --framework terraform -d terraform --compact --quiet --skip-download
+	$(VENV)/checkov/bin/checkov --framework kubernetes -d $(VENV)/rendered --compact --quiet --skip-download
+
+# checkov pins libraries that the project has newer, so it lives alone.
+$(VENV)/checkov/.installed: infra_checks/checkov.lock | $(STAMP)
+	$(BIN)/uv venv -q --allow-existing --python $(BIN)/python $(VENV)/checkov
+	$(BIN)/uv pip sync -q --python $(VENV)/checkov/bin/python --require-hashes infra_checks/checkov.lock
+	@touch $@
 
 golden: setup ## write the compiled pipelines that the tests compare with
 	$(BIN)/python -m pipelines.compile

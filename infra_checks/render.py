@@ -24,7 +24,7 @@ def render(folder: Path) -> list[Document]:
     run = subprocess.run(  # noqa: S603 - the wheel's own kubectl on a folder of this repository
         [kubectl, "kustomize", folder], capture_output=True, text=True, check=True
     )
-    return [document for document in yaml.load_all(run.stdout, yaml.CSafeLoader) if document]  # noqa: S506 - safe, in C
+    return [document for document in yaml.load_all(run.stdout, yaml.CSafeLoader) if document]
 
 
 def render_with(*options: str) -> list[Document]:

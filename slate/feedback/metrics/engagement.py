@@ -132,7 +132,7 @@ def _user_periods(days: ir.Table) -> ir.Table:
 
 def _aggregated(users: ir.Table, keys: list[str]) -> ir.Table:
     users = users.mutate(engagement=users["positive"] + users["negative"])
-    figures = {}
+    figures: dict[str, ir.Value] = {}
     for name in ("engagement", "positive", "negative"):
         figures |= {f"{name}_mean": users[name].mean(), f"{name}_deviation": users[name].std(how="sample")}
     for name in ("return_1", "return_7"):

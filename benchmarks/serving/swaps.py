@@ -59,20 +59,28 @@ def measure(bench: Bench, worlds: Sequence[World], count: int, longest_s: float)
             releases=firsts,
         )
         process, out = bench.begin(spec)
-        time.sleep(_STEADY_S)
-        windows = []
-        until = time.monotonic() + longest_s - 2 * _STEADY_S
-        for number in range(1, count + 1):
-            if time.monotonic() > until:
-                break
-            windows.append(_swap(running, world.store, worlds[number % len(worlds)].release_id))
-            time.sleep(_BETWEEN_S)
-        finished = time.monotonic()
-        process.send_signal(signal.SIGTERM)
+        try:
+            windows = _swaps(running, world.store, worlds, count, time.monotonic() + longest_s - _STEADY_S)
+            finished = time.monotonic()
+        finally:
+            process.send_signal(signal.SIGTERM)
         record = finish(process, out, spec)
     finally:
         running.stop()
     return told(record, windows, finished, rate, count)
+
+
+def _swaps(
+    running: Running, store: Path, worlds: Sequence[World], count: int, until: float
+) -> list[tuple[float, float]]:
+    """Some steady time, then one swap after the other; the windows of those that began before ``until``."""
+    time.sleep(_STEADY_S)
+    windows: list[tuple[float, float]] = []
+    while len(windows) < count and time.monotonic() < until:
+        following = worlds[(len(windows) + 1) % len(worlds)]
+        windows.append(_swap(running, store, following.release_id))
+        time.sleep(_BETWEEN_S)
+    return windows
 
 
 def told(

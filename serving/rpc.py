@@ -16,6 +16,7 @@ from serving.logs import REQUEST_ID
 from serving.refusal import Refusal, refusal_of
 from serving.state import State
 from serving.tracing import Spans
+from slate.errors import ConfigError
 
 _CODES: Final = {
     HTTPStatus.BAD_REQUEST: StatusCode.INVALID_ARGUMENT,
@@ -36,19 +37,32 @@ class Grpc(GRPCServer):
         self._state = state
 
     async def start(self, max_workers: int) -> None:
-        """Serve until stopped."""
+        """Serve until stopped.
+
+        Raises:
+            ConfigError: somebody else listens on the port.
+        """
         self._server = aio.server(
             futures.ThreadPoolExecutor(max_workers=max_workers),
             interceptors=(Answering(self._state.spans),),
             options=[
-                (f"grpc.{name}_message_length", self._kwargs.get(f"grpc_{name}_message_length"))
-                for name in ("max_send", "max_receive")
+                # Two servers on one port would share its requests in silence.
+                ("grpc.so_reuseport", 0),
+                *(
+                    (f"grpc.{name}_message_length", self._kwargs.get(f"grpc_{name}_message_length"))
+                    for name in ("max_send", "max_receive")
+                ),
             ],
         )
         grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             InferenceServicer(self._data_plane, self._model_repository_extension), self._server
         )
-        self._server.add_insecure_port(f"[::]:{self._port}")
+        try:
+            self._server.add_insecure_port(f"[::]:{self._port}")
+        except RuntimeError as error:
+            raise ConfigError(
+                f"serving.grpc_port: {self._port} cannot be listened on; name another port"
+            ) from error
         await self._server.start()
         await self._server.wait_for_termination()
 

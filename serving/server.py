@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
@@ -23,6 +24,7 @@ from serving.models import ServedModel
 from serving.openapi import document
 from serving.rpc import Grpc
 from serving.state import State
+from slate.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,20 @@ class _Http(uvicorn.Server):
         # Requests on connections accepted a moment ago are still on their way: they get their answers.
         await asyncio.sleep(_LATE)
         await super().shutdown(sockets)
+
+
+def listening(port: int) -> socket.socket:
+    """A socket that listens on every address.
+
+    Raises:
+        ConfigError: somebody else listens there.
+    """
+    try:
+        return socket.create_server(("0.0.0.0", port), backlog=2048)  # noqa: S104 (a container's port)
+    except OSError as error:
+        raise ConfigError(
+            f"serving.http_port: {port} cannot be listened on ({error.strerror}); name another port"
+        ) from error
 
 
 class _Rest(RESTServer):
@@ -72,6 +88,11 @@ class _Rest(RESTServer):
             timeout_graceful_shutdown=int(max(self._state.config.grace_s, 1)),
         )
         self._server = _Http(self.config)
+
+    async def start(self) -> None:
+        """Serve until told to leave."""
+        self.create_application()
+        await self._server.serve(sockets=[listening(self._state.config.http_port)])
 
     def leave(self) -> None:
         """Stop accepting, finish what is under way, end."""

@@ -57,7 +57,8 @@ def load(folder: Path) -> Module:
 
 def values(path: Path) -> Block:
     """A file of variable values, or of a backend's settings."""
-    return _plain(hcl2.loads(path.read_text(encoding="utf-8")))
+    found: Block = _plain(hcl2.loads(path.read_text(encoding="utf-8")))
+    return found
 
 
 _NAMED = ("resource", "variable", "output", "module", "locals")

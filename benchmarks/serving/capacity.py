@@ -1,5 +1,6 @@
 """How much a server can sustain."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,10 +10,13 @@ from benchmarks.serving.generator import Record
 from benchmarks.serving.summary import Summary, summarise
 from benchmarks.serving.worlds import World
 
-#: Offered rates, as multiples of what a closed loop reached: up until one is too much, else down.
-_UP: Final = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5)
-_DOWN: Final = (0.7, 0.6, 0.5, 0.35, 0.2)
-_CONNECTIONS: Final = 32
+#: Connections of the closed loops that find where to look: a server that batches needs many to show what it
+#: can do, and one that keeps deadlines gives up its best answers where there are too many.
+_CONNECTIONS: Final = (4, 12, 32)
+#: From there up by these steps while it holds, else down.
+_FIRST: Final = 0.8
+_UP, _DOWN: Final = 1.12, 0.8
+_STEPS: Final = 14
 #: A rate is sustained where so much of it was answered well in time, and no longer a backlog was left.
 _ENOUGH: Final = 0.95
 _KEPT_UP: Final = 0.97
@@ -30,23 +34,33 @@ class Capacity:
 
 def find(bench: Bench, running: Running, world: World, seconds: float) -> Capacity:
     """Offer more and more until it is too much; all times in seconds, rates in requests a second."""
-    closed = bench.closed(running, world, _CONNECTIONS, seconds)
+    share = seconds / len(_CONNECTIONS)
+    closed = max(bench.closed(running, world, count, share) for count in _CONNECTIONS)
     steps: list[tuple[Summary, bool]] = []
-    for multiples in (_UP, _DOWN):
-        for multiple in multiples:
-            record = bench.open(running, world, max(closed * multiple, 1.0), seconds)
-            told = summarise(record, seconds, bench.deadline_ms)
-            steps.append((told, sustained(record, told, seconds)))
-            if steps[-1][1] is (multiples is _DOWN):
-                break
-        if any(held for _, held in steps):
-            break
+
+    def holds(rate: float) -> bool:
+        record = bench.open(running, world, rate, seconds)
+        told = summarise(record, seconds, bench.deadline_ms)
+        steps.append((told, sustained(record, told, seconds)))
+        return steps[-1][1]
+
+    climb(max(_FIRST * closed, 1.0), holds)
     return Capacity(
         saturation=max((told.offered for told, held in steps if held), default=0.0),
         peak_goodput=max(told.goodput for told, _ in steps),
         closed=closed,
         steps=tuple({**told.plain(), "sustained": held} for told, held in steps),
     )
+
+
+def climb(first: float, holds: Callable[[float], bool]) -> None:
+    """Try rates until the highest that holds is known to a step: up from the first if it holds, else down."""
+    rising = holds(first)
+    rate = first
+    for _ in range(_STEPS - 1):
+        rate *= _UP if rising else _DOWN
+        if holds(rate) is not rising:
+            return
 
 
 def sustained(record: Record, told: Summary, seconds: float) -> bool:

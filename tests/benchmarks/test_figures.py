@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.serving.capacity import sustained
+from benchmarks.serving.capacity import climb, sustained
 from benchmarks.serving.generator import BROKEN, TIMED_OUT, Record
 from benchmarks.serving.overload import recovery
 from benchmarks.serving.session import medians
@@ -50,6 +50,19 @@ def test_a_backlog_is_not_sustained_though_all_answers_are_in_time() -> None:
     assert not sustained(growing, summarise(growing, 1.0, 200), 1.0)
     level = record([10] * 100, gap=0.01)
     assert sustained(level, summarise(level, 1.0, 200), 1.0)
+
+
+@pytest.mark.parametrize("first", [30.0, 95.0, 400.0], ids=["far below", "near", "far above"])
+def test_the_highest_rate_that_holds_is_found_to_a_step(first: float) -> None:
+    tried: list[float] = []
+
+    def holds(rate: float) -> bool:
+        tried.append(rate)
+        return rate <= 100
+
+    climb(first, holds)
+    assert max(rate for rate in tried if rate <= 100) >= 79
+    assert len(tried) <= 14
 
 
 def test_too_many_failures_are_not_sustained() -> None:

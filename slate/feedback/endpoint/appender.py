@@ -11,6 +11,8 @@ from slate.errors import FullError, SlateError
 from slate.feedback.queue import Queue
 
 _MOST: Final = 5000
+#: How many records may wait for their write in this process.
+_WAITING: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,19 @@ class Appender:
         self._queue = queue
         self._stream = stream
         self._waiting: deque[_Work] = deque()
+        self._count = 0
         self._task: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, f"append-{stream}")
 
     async def append(self, records: Sequence[bytes], ids: Sequence[str]) -> list[bool]:
-        """As :meth:`slate.feedback.queue.Queue.append`: all of these records, or none."""
+        """As :meth:`slate.feedback.queue.Queue.append`: all of these records, or none.
+
+        Raises:
+            FullError: also where the writes cannot keep up with the requests.
+        """
+        if self._count and self._count + len(records) > _WAITING:
+            raise FullError(f"{self._stream}: {self._count} records wait for their write; send again later")
+        self._count += len(records)
         loop = asyncio.get_running_loop()
         work = _Work(records, ids, loop.create_future())
         self._waiting.append(work)
@@ -55,6 +65,7 @@ class Appender:
                 batch.append(self._waiting.popleft())
                 size += len(batch[-1].records)
             results = await loop.run_in_executor(self._thread, self._together, batch)
+            self._count -= size
             for work, result in zip(batch, results, strict=True):
                 if work.done.done():  # Whoever asked has gone away.
                     continue

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slate.errors import FullError, StorageError
+from slate.feedback.endpoint import appender as appending
 from slate.feedback.endpoint.appender import Appender
 from slate.feedback.queue import QUARANTINE
 from tests.feedback.endpoint.world import APP, JWT_SECRET, NOW, READER, SHOP, World, token
@@ -230,6 +231,23 @@ def test_requests_that_meet_share_a_write_and_not_their_fate() -> None:
     assert queue.held == [b"a", b"b", b"c"]
     # All four met, did not fit together, and were tried one by one.
     assert queue.calls == [("events", count) for count in (6, 1, 2, 2, 1)]
+
+
+def test_what_waits_for_its_write_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(appending, "_WAITING", 2)
+    queue: Any = Picky()
+
+    async def meet() -> list[Any]:
+        appender = Appender(queue, "events")
+        first = await asyncio.gather(
+            *(appender.append([b"a"], ["a"]) for _ in range(3)), return_exceptions=True
+        )
+        again = await appender.append([b"b"], ["b"])
+        appender.close()
+        return [*first, again]
+
+    found = asyncio.run(meet())
+    assert [type(each) for each in found] == [list, list, FullError, list]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -15,7 +15,8 @@ from benchmarks.serving.worlds import World
 _CONNECTIONS: Final = (4, 12, 32)
 #: From there up by these steps while it holds, else down.
 _FIRST: Final = 0.8
-_UP, _DOWN: Final = 1.12, 0.8
+_UP: Final = 1.12
+_DOWN: Final = 0.8
 _STEPS: Final = 14
 #: A rate is sustained where so much of it was answered well in time, and no longer a backlog was left.
 _ENOUGH: Final = 0.95

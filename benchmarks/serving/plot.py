@@ -50,7 +50,6 @@ def _latency(axes: Any, world: Mapping[str, Any]) -> None:
     for share, alpha in (("p99", 0.45), ("p50", 1.0)):
         values = [told["servers"][name][share] for name in names]
         axes.barh(names[::-1], values[::-1], color=_colours(names)[::-1], alpha=alpha)
-    axes.set_xscale("log")
     axes.set_xlabel(f"ms at {told['rate']:.0f} requests/s: p50 (dark), p99 (light)")
 
 

@@ -86,7 +86,7 @@ def ask(served: Served, published: dict[str, Any], session: requests.Session, ex
 def test_every_answer_is_as_the_document_says(
     served: Served, published: dict[str, Any], session: requests.Session
 ) -> None:
-    ask(served, published, session, 500)
+    ask(served, published, session, 300)
 
 
 @pytest.mark.slow

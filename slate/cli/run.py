@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from slate.cli.batch import BATCH, run_batch
 from slate.cli.parameters import (
     INCREMENTAL,
     arguments,
@@ -52,11 +53,15 @@ def run(
         bool,
         typer.Option("--if-due", help="Run only if incremental.triggers say so; for --pipeline incremental."),
     ] = False,
+    partition: Annotated[
+        str | None, typer.Option(help="i/n, i from 0: a part of the users only; for --pipeline batch.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON at the end.")] = False,
 ) -> None:
     """Train, evaluate, gate and seal a release on this machine, reusing finished steps.
 
     ``--pipeline incremental`` brings the live release up to date with what happened since it was trained.
+    ``--pipeline batch`` trains nothing: it computes the slates of active users ahead.
 
     Exit status: 0 when a release was pushed or nothing changed, 3 when the gate refused, the failing step's
     own otherwise.
@@ -65,6 +70,17 @@ def run(
     place = store_uri(store, chosen)
     # Bound to today's stream: kfp's own talk is redirected while the pipeline runs.
     console = Console(file=sys.stderr if as_json else sys.stdout)
+    if pipeline == BATCH:
+        _only_for_training(rollout=rollout, if_due=if_due, no_cache=no_cache)
+        run_batch(chosen, place, workdir, partition, console, as_json=as_json)
+        return
+    if partition is not None:
+        raise ConfigError(f"--partition: the {pipeline} pipeline has none; use it with --pipeline batch")
+
+    champion = champion_of(place) if chosen.split.protocol == "temporal" else ""
+    more = own_arguments(pipeline, chosen, place, champion)
+    if if_due and not _is_due(pipeline, chosen, place, champion, console, as_json=as_json):
+        return
 
     from pipelines.compile import load
     from pipelines.fingerprint import code_fingerprint
@@ -77,10 +93,6 @@ def run(
 
     function = load(pipeline)
     cache = download_cache()
-    champion = champion_of(place) if chosen.split.protocol == "temporal" else ""
-    more = own_arguments(pipeline, chosen, place, champion)
-    if if_due and not _is_due(pipeline, chosen, place, champion, console, as_json=as_json):
-        return
     parameters = arguments(
         chosen,
         store=place,
@@ -135,6 +147,12 @@ def run(
             f"gate: refused by {', '.join(failed) or 'the evidence'}; "
             f"the verdict is in {result.artefact('gate', 'verdict')}, the report in {result.report}"
         )
+
+
+def _only_for_training(**given: bool) -> None:
+    named = [f"--{name.replace('_', '-')}" for name, chosen in given.items() if chosen]
+    if named:
+        raise ConfigError(f"{', '.join(named)}: means nothing to the batch pipeline; leave it out")
 
 
 def _is_due(

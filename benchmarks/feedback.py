@@ -53,7 +53,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     os.environ.pop(VARIABLE, None)
     redis = None
     if arguments.store == "redis":
-        redis = RedisProcess(folder / "redis", "always" if arguments.durability == "power" else "everysec")
+        redis = RedisProcess(folder / "redis", "always" if arguments.durability == "power" else "no")
         os.environ[VARIABLE] = redis.url
     program = [sys.executable, "-m", "tests.feedback.programs", "consumer", config.model_dump_json()]
     consumer = subprocess.Popen(

@@ -15,6 +15,9 @@ from slate.errors import ConfigError, StorageError
 
 PROCESS: Final = "process"
 POWER: Final = "power"
+#: ``everysec`` answers before it has written where the disk is busy with the flush before: a killed server
+#: then loses up to two seconds, which ``no``, leaving the flush to the kernel, does not.
+_FLUSHES: Final = {POWER: ("always",), PROCESS: ("always", "no")}
 _SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 2.0
 
@@ -26,7 +29,7 @@ class RedisServer:
 
     Args:
         durability: what the server must be seen to keep: ``power`` needs an append-only file flushed at every
-            write, ``process`` any append-only file; None does not look.
+            write, ``process`` one that is written before it answers; None does not look.
 
     Raises:
         ConfigError: the address is none, or the server keeps less than asked for.
@@ -88,10 +91,11 @@ class RedisServer:
                 f"{self.address}: throws keys away when it is full ({memory.get('maxmemory_policy')}); set "
                 "maxmemory-policy noeviction there, or feedback.redis_unchecked=true to take what it does"
             )
-        if durability == POWER and self._flushes() != "always":
+        flushes = self._flushes()
+        if flushes not in _FLUSHES[durability]:
             raise ConfigError(
-                f"{self.address}: is not seen to flush every write (appendfsync {self._flushes()}); set "
-                "appendfsync always there, feedback.durability=process here, or feedback.redis_unchecked=true"
+                f"{self.address}: is not seen to keep every acknowledged write (appendfsync {flushes}); set "
+                f"appendfsync {_FLUSHES[durability][0]} there, or feedback.redis_unchecked=true to take it so"
             )
 
     def _flushes(self) -> str:

@@ -17,7 +17,7 @@ _PATIENCE = 30.0
 class RedisProcess:
     """``redis-server`` with an append-only file in ``folder``, on a free port of the loopback."""
 
-    def __init__(self, folder: Path, flush: str = "everysec", append_only: bool = True) -> None:
+    def __init__(self, folder: Path, flush: str = "no", append_only: bool = True) -> None:
         found = shutil.which("redis-server")
         if found is None:
             pytest.skip("redis-server is not installed")

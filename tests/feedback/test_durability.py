@@ -94,7 +94,7 @@ def test_an_append_only_file_cut_anywhere_behind_a_flush_has_whole_batches(
     process = RedisProcess(tmp_path / "redis", flush)
     (log,) = (tmp_path / "redis" / "appendonlydir").glob("*.incr.aof")
     try:
-        server = RedisServer(process.url, "process")
+        server = RedisServer(process.url, None)
         queue = RedisQueue(server)
         sizes = []
         for number in range(8):
@@ -107,7 +107,7 @@ def test_an_append_only_file_cut_anywhere_behind_a_flush_has_whole_batches(
         for size in (sizes[-1], sizes[2], *(chance.randrange(sizes[0], sizes[-1]) for _ in range(4))):
             log.write_bytes(whole[:size])
             assert process.start()
-            server = RedisServer(process.url, "process")
+            server = RedisServer(process.url, None)
             assert _left(RedisQueue(server)) == sum(known <= size for known in sizes)
             server.close()
             process.kill()

@@ -245,13 +245,13 @@ def redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisProce
     process.kill()
 
 
-@pytest.mark.parametrize("redis", ["sqlite", "everysec"], indirect=True)
+@pytest.mark.parametrize("redis", ["sqlite", "always"], indirect=True)
 def test_a_few_kills(tmp_path: Path, redis: RedisProcess | None, monkeypatch: pytest.MonkeyPatch) -> None:
     _kill_and_check(tmp_path, redis, 6, monkeypatch)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("redis", ["sqlite", "everysec"], indirect=True)
+@pytest.mark.parametrize("redis", ["sqlite", "always"], indirect=True)
 def test_a_hundred_kills(tmp_path: Path, redis: RedisProcess | None, monkeypatch: pytest.MonkeyPatch) -> None:
     _kill_and_check(tmp_path, redis, 100, monkeypatch)

@@ -55,8 +55,10 @@ def test_a_queue_is_as_long_as_configured_and_remembers_as_long_as_events_may_be
     ("flush", "append_only", "durability", "problem"),
     [
         ("always", True, "power", None),
-        ("everysec", True, "power", "is not seen to flush every write .appendfsync everysec."),
-        ("everysec", True, "process", None),
+        ("everysec", True, "power", "is not seen to keep every acknowledged write .appendfsync everysec."),
+        ("no", True, "power", "appendfsync no"),
+        ("no", True, "process", None),
+        ("everysec", True, "process", "appendfsync everysec"),
         ("always", False, "process", "has no append-only file"),
     ],
 )

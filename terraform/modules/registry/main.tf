@@ -34,7 +34,7 @@ resource "google_artifact_registry_repository" "this" {
 }
 
 resource "google_artifact_registry_repository_iam_member" "readers" {
-  for_each = toset(var.readers)
+  for_each = var.readers
 
   project    = var.project
   location   = var.location
@@ -44,7 +44,7 @@ resource "google_artifact_registry_repository_iam_member" "readers" {
 }
 
 resource "google_artifact_registry_repository_iam_member" "writers" {
-  for_each = toset(var.writers)
+  for_each = var.writers
 
   project    = var.project
   location   = var.location

@@ -15,23 +15,23 @@ variable "name" {
 }
 
 variable "readers" {
-  description = "IAM members that may pull images, such as the nodes' service account."
-  type        = list(string)
-  default     = []
+  description = "IAM members that may pull images, such as the nodes' service account, by a name of your own."
+  type        = map(string)
+  default     = {}
 
   validation {
-    condition     = alltrue([for member in var.readers : !contains(["allUsers", "allAuthenticatedUsers"], member)])
+    condition     = alltrue([for member in values(var.readers) : !contains(["allUsers", "allAuthenticatedUsers"], member)])
     error_message = "readers must be named: neither allUsers nor allAuthenticatedUsers."
   }
 }
 
 variable "writers" {
-  description = "IAM members that may push images, such as the builder's service account."
-  type        = list(string)
-  default     = []
+  description = "IAM members that may push images, such as the builder's service account, by a name of your own."
+  type        = map(string)
+  default     = {}
 
   validation {
-    condition     = alltrue([for member in var.writers : startswith(member, "serviceAccount:") || startswith(member, "principalSet:")])
+    condition     = alltrue([for member in values(var.writers) : startswith(member, "serviceAccount:") || startswith(member, "principalSet:")])
     error_message = "writers must be service accounts or federated identities: images come from the build, not from people."
   }
 }

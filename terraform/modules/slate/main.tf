@@ -46,8 +46,8 @@ module "registry" {
 
   project  = var.project
   location = var.region
-  readers  = ["serviceAccount:${module.gke.node_service_account}"]
-  writers  = var.github == null ? [] : [module.identity.builder]
+  readers  = { nodes = "serviceAccount:${module.gke.node_service_account}" }
+  writers  = var.github == null ? {} : { build = module.identity.builder }
   kms_key  = var.kms_key
 }
 

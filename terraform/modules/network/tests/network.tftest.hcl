@@ -19,7 +19,7 @@ run "private" {
   }
 
   assert {
-    condition     = google_compute_firewall.webhooks.source_ranges == toset([output.masters_range])
+    condition     = tolist(google_compute_firewall.webhooks.source_ranges) == tolist([output.masters_range])
     error_message = "Only the control plane may call webhooks."
   }
 

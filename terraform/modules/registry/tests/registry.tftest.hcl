@@ -3,7 +3,7 @@ mock_provider "google" {}
 variables {
   project  = "slate-test"
   location = "europe-west1"
-  readers  = ["serviceAccount:nodes@slate-test.iam.gserviceaccount.com"]
+  readers  = { nodes = "serviceAccount:nodes@slate-test.iam.gserviceaccount.com" }
 }
 
 run "address" {
@@ -29,7 +29,7 @@ run "not_the_public" {
   command = plan
 
   variables {
-    readers = ["allUsers"]
+    readers = { all = "allUsers" }
   }
 
   expect_failures = [var.readers]
@@ -39,7 +39,7 @@ run "people_do_not_push" {
   command = plan
 
   variables {
-    writers = ["user:somebody@example.com"]
+    writers = { somebody = "user:somebody@example.com" }
   }
 
   expect_failures = [var.writers]

@@ -1,11 +1,6 @@
 mock_provider "google" {
-  # What the cloud would say and other modules take apart.
   mock_resource "google_container_cluster" {
-    defaults = {
-      endpoint                 = "10.25.0.2"
-      master_auth              = [{ cluster_ca_certificate = "Y2E=" }]
-      workload_identity_config = [{ workload_pool = "slate-test.svc.id.goog" }]
-    }
+    defaults = { endpoint = "10.25.0.2" }
   }
 }
 
@@ -40,5 +35,18 @@ run "what_slate_submit_needs" {
   assert {
     condition     = output.submit.images == "europe-west1-docker.pkg.dev/slate-test/slate"
     error_message = "Where images lie."
+  }
+}
+
+run "with_github" {
+  command = plan
+
+  variables {
+    github = { repository = "slate-example/slate" }
+  }
+
+  assert {
+    condition     = output.submit.store == "gs://slate-test-releases/slate"
+    error_message = "Federation changes nothing but who builds and deploys."
   }
 }

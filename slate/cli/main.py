@@ -13,6 +13,7 @@ from slate.cli import (
     events,
     items,
     metrics,
+    monitor,
     recommend,
     releases,
     run,
@@ -56,6 +57,7 @@ app.command("schedule")(submit.schedule)
 app.command("recommend")(recommend.recommend)
 app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
+app.command("monitor")(monitor.monitor)
 app.command("tune")(tune.tune)
 app.command("metrics")(metrics.metrics)
 app.add_typer(data.app, name="data", help="Describe, check and compare data sets.")

@@ -5,6 +5,7 @@ relative to the file. ``--set section.key=value`` overrides single values. Every
 one plain dict through a pipeline, so that a step's cache key holds only the sections it reads.
 """
 
+from slate.config.batch import BatchConfig
 from slate.config.dataset import (
     CheckSeverity,
     Condition,
@@ -24,6 +25,7 @@ from slate.config.feedback import FeedbackConfig
 from slate.config.incremental import IncrementalConfig, TriggersConfig
 from slate.config.load import default_config_path, load_config, parse_config, read_config
 from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
+from slate.config.monitoring import MonitoringConfig
 from slate.config.operations import RolloutConfig, StoreConfig
 from slate.config.quality import EvaluationConfig, GateConfig
 from slate.config.recommend import (
@@ -47,6 +49,7 @@ from slate.config.tuning import Parameter, TuningConfig
 __all__ = [
     "AgeConfig",
     "AvailableConfig",
+    "BatchConfig",
     "CheckSeverity",
     "CoOccurrenceSourceConfig",
     "Condition",
@@ -69,6 +72,7 @@ __all__ = [
     "InteractionsTable",
     "Item2VecSourceConfig",
     "Limits",
+    "MonitoringConfig",
     "Parameter",
     "Range",
     "RankingConfig",

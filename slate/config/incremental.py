@@ -8,14 +8,17 @@ from slate.config.section import Section
 class TriggersConfig(Section):
     """When an incremental run is due; any one of these suffices.
 
-    ``every_h``: so many hours have passed since the live release was made. ``interactions``: so many are later
-    than its data. ``drift``: the popularity of items or the mix of events among these has moved beyond the
-    limits of the section ``drift``, judged from ``drift_interactions`` on. Null switches one off.
+    ``every_h``: so many hours have passed since the live release was made. ``interactions``: so many are
+    later than its data. ``drift``: the popularity of items or the mix of events among these has moved beyond
+    the limits of the section ``drift``, judged from ``drift_interactions`` on. ``monitored_h``: ``slate
+    monitor`` found drift in the live release's traffic of a day that ended so many hours ago at most. Null
+    switches one off.
     """
 
     every_h: float | None = Field(default=24.0, gt=0)
     interactions: int | None = Field(default=10_000, ge=1)
     drift_interactions: int | None = Field(default=1000, ge=1)
+    monitored_h: float | None = Field(default=48.0, gt=0)
 
 
 class IncrementalConfig(Section):

@@ -4,11 +4,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from slate.config.batch import BatchConfig
 from slate.config.dataset import DatasetConfig
 from slate.config.drift import DriftConfig
 from slate.config.feedback import FeedbackConfig
 from slate.config.incremental import IncrementalConfig
 from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
+from slate.config.monitoring import MonitoringConfig
 from slate.config.operations import RolloutConfig, StoreConfig
 from slate.config.quality import EvaluationConfig, GateConfig
 from slate.config.recommend import RecommendConfig
@@ -33,7 +35,9 @@ class SlateConfig(Section):
     feedback: FeedbackConfig = FeedbackConfig()
     rollout: RolloutConfig = RolloutConfig()
     drift: DriftConfig = DriftConfig()
+    monitoring: MonitoringConfig = MonitoringConfig()
     incremental: IncrementalConfig = IncrementalConfig()
+    batch: BatchConfig = BatchConfig()
     tracking: TrackingConfig = TrackingConfig()
     tuning: TuningConfig = TuningConfig()
     store: StoreConfig = StoreConfig()

@@ -12,9 +12,11 @@ from slate.evaluation.gate import GateInputs, decide
 from slate.evaluation.holdout import Holdout
 from slate.evaluation.record import FUNNEL, Evaluation
 from slate.evaluation.report import write_report
+from slate.monitoring.reference import REFERENCE_FILE
 from slate.recommend.recommender import Recommender
 from slate.steps.assemble import CONTENT, DRAFT, HOLDOUT, REPORTS, assemble, content_hash
 from slate.steps.champion import FACTS, PAGE, open_champion
+from slate.steps.monitor import describe_slates
 from slate.steps.report import report_inputs
 from slate.steps.trained import Run
 
@@ -85,6 +87,7 @@ def evaluate(
         reports.mkdir()
         shutil.copy2(report, reports / PAGE)
         (reports / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        describe_slates(challenger, holdout, run.dataset.target_events, reports / REFERENCE_FILE)
         if run.explanations is not None:
             shutil.copy2(ranker / columns.EXPLANATIONS_FILE, reports / columns.EXPLANATIONS_FILE)
         evaluation.save(reports)

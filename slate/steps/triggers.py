@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +19,15 @@ from slate.data.ingest import Prepared, interactions_after
 from slate.data.union import with_events
 from slate.errors import ConfigError
 from slate.feedback.log import read_events
+from slate.monitoring import record
+from slate.monitoring.log import midnight
 from slate.steps.champion import Champion, open_champion
 from slate.storage import open_store
 
 SCHEDULE: Final = "schedule"
 VOLUME: Final = "volume"
 DRIFT: Final = "drift"
+MONITORED: Final = "monitored"
 
 _OFF: Final = "off"
 _Measure = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Measured]]
@@ -35,8 +38,8 @@ _WATCHED: Final[tuple[tuple[str, _Measure], ...]] = (("popularity", popularity),
 class Due:
     """Why an incremental run is due; no reason, and it is not.
 
-    ``reasons`` maps schedule, volume and drift to a sentence. ``interactions`` is how many are later than the
-    data of ``release_id``, which was made ``hours`` ago.
+    ``reasons`` maps schedule, volume, drift and monitored to a sentence. ``interactions`` is how many are
+    later than the data of ``release_id``, which was made ``hours`` ago.
     """
 
     release_id: str
@@ -77,7 +80,10 @@ def due(config: SlateConfig, store: str, champion: str, cache: Path, now: dateti
     hours = (now - datetime.fromisoformat(live.manifest.created_at)).total_seconds() / 3600
     reasons: dict[str, str] = {}
     if new.num_rows:
-        reasons = dict(_reasons(config.incremental.triggers, config.drift, live, new, hours))
+        triggers = config.incremental.triggers
+        reasons = dict(_reasons(triggers, config.drift, live, new, hours))
+        if triggers.monitored_h is not None:
+            reasons |= _monitored(store, live.release_id, now - timedelta(hours=triggers.monitored_h))
     return Due(live.release_id, hours, new.num_rows, reasons)
 
 
@@ -122,3 +128,11 @@ def _moved(config: DriftConfig, live: Champion, new: pa.Table) -> Iterator[str]:
             limit = max(getattr(config, name), found.chance or 0.0)
             if found.value is not None and found.value > limit:
                 yield f"{name} moved by {found.value:.3f} bits; the limit is {limit:.3f}"
+
+
+def _monitored(store: str, release_id: str, since: datetime) -> dict[str, str]:
+    """What ``slate monitor`` last found of the live release, if its day ended after ``since``."""
+    found = record.latest(open_store(store), release_id)
+    if found is None or not found.moved or midnight(found.day) + timedelta(days=1) < since:
+        return {}
+    return {MONITORED: f"traffic of {found.day}: " + "; ".join(str(figure) for figure in found.moved)}

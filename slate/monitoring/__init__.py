@@ -1,0 +1,1 @@
+"""Live traffic against the release that served it: drift of data and of scores, calibration, quality."""

@@ -13,7 +13,7 @@ import yaml
 from pipelines.images import pinned, put
 from slate.errors import ConfigError
 
-PIPELINES: Final = ("training", "incremental")
+PIPELINES: Final = ("training", "incremental", "batch")
 GOLDEN: Final = Path(__file__).parent / "golden"
 
 
@@ -25,10 +25,11 @@ def load(name: str) -> Any:
     """
     if name not in PIPELINES:
         raise ConfigError(f"pipeline {name!r}: unknown; there is {', '.join(PIPELINES)}")
+    from pipelines.batch import batch
     from pipelines.incremental import incremental
     from pipelines.training import training
 
-    return {"training": training, "incremental": incremental}[name]
+    return {"training": training, "incremental": incremental, "batch": batch}[name]
 
 
 def compiled(name: str, image: str | None = None, *, caching: bool = True) -> str:
@@ -52,13 +53,15 @@ def compiled(name: str, image: str | None = None, *, caching: bool = True) -> st
         package = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(function, str(package))
         text = package.read_text(encoding="utf-8")
-    spec: dict[str, Any] = yaml.safe_load(text)
+    # A second document holds what only Kubernetes knows, such as secrets.
+    documents: list[dict[str, Any]] = list(yaml.safe_load_all(text))
+    spec = documents[0]
     if reference is not None:
         put(spec, reference)
     if not caching:
         _uncache(spec)
     header = "\n".join(line for line in text.splitlines() if line.startswith("#"))
-    return f"{header}\n{yaml.safe_dump(spec, sort_keys=True, width=110)}"
+    return f"{header}\n{yaml.safe_dump_all(documents, sort_keys=True, width=110)}"
 
 
 def _uncache(spec: dict[str, Any]) -> None:

@@ -50,6 +50,8 @@ NEEDS: Final = MappingProxyType(
         "train_ranker": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi"), retries=2, backoff="60s"),
         "update_ranker": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi"), retries=2, backoff="60s"),
         "evaluate": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi")),
+        "precompute": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi"), retries=3, cached=False),
+        "finish_precompute": _SMALL,
         "gate": _SMALL,
         "track": _SMALL,
         "push_release": _SMALL,

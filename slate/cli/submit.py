@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from slate.cli.batch import BATCH, batch_arguments
 from slate.cli.parameters import (
     STABLE,
     arguments,
@@ -79,17 +80,21 @@ def submit(
     package = _package(pipeline, image, caching=not no_cache)
     run_id = new_run_id()
     champion = champion_of(place)
-    parameters = arguments(
-        chosen,
-        store=place,
-        champion=champion,
-        data_fingerprint=data_fingerprint or source_fingerprint(chosen.dataset, download_cache()),
-        code_fingerprint=code_fingerprint(),
-        run_id=run_id,
-        checkpoints=checkpoints,
-        cache=_CLUSTER_CACHE,
-        rollout_requested=rollout,
-        more=own_arguments(pipeline, chosen, place, champion),
+    parameters = (
+        batch_arguments(chosen, store=place, run_id=run_id, partition=None, shared=True)
+        if pipeline == BATCH
+        else arguments(
+            chosen,
+            store=place,
+            champion=champion,
+            data_fingerprint=data_fingerprint or source_fingerprint(chosen.dataset, download_cache()),
+            code_fingerprint=code_fingerprint(),
+            run_id=run_id,
+            checkpoints=checkpoints,
+            cache=_CLUSTER_CACHE,
+            rollout_requested=rollout,
+            more=own_arguments(pipeline, chosen, place, champion),
+        )
     )
     made = Cluster(host, namespace, _token(token_env)).start(
         pipeline,
@@ -132,17 +137,21 @@ def schedule(
     # Its parameters stay the same while data and champion change: nothing may be reused, the champion
     # is whatever `stable` names when the evaluation runs, and the record takes the name of its own job.
     package = _package(pipeline, image, caching=False)
-    parameters = arguments(
-        chosen,
-        store=place,
-        champion=STABLE,
-        data_fingerprint="scheduled",
-        code_fingerprint=code_fingerprint(),
-        run_id="",
-        checkpoints=checkpoints,
-        cache=_CLUSTER_CACHE,
-        rollout_requested=rollout,
-        more=own_arguments(pipeline, chosen, place, STABLE),
+    parameters = (
+        batch_arguments(chosen, store=place, run_id="", partition=None, shared=True)
+        if pipeline == BATCH
+        else arguments(
+            chosen,
+            store=place,
+            champion=STABLE,
+            data_fingerprint="scheduled",
+            code_fingerprint=code_fingerprint(),
+            run_id="",
+            checkpoints=checkpoints,
+            cache=_CLUSTER_CACHE,
+            rollout_requested=rollout,
+            more=own_arguments(pipeline, chosen, place, STABLE),
+        )
     )
     made = Cluster(host, namespace, _token(token_env)).schedule(
         pipeline,

@@ -26,7 +26,7 @@ ITEMS: Final = "items"
 EVENTS: Final = "events"
 TIMES: Final = "times"
 SEEN: Final = "seen"
-_FEATURE: Final = "feature_"
+FEATURE: Final = "feature_"
 _ROW_GROUP: Final = 2048
 _CACHED_GROUPS: Final = 64
 
@@ -74,7 +74,7 @@ def write_users(
     names = [n for n in features.column_names if n != columns.USER]
     at = pc.index_in(table[columns.USER], features[columns.USER].combine_chunks())
     for name in names:
-        table = table.append_column(_FEATURE + name, features[name].take(at))
+        table = table.append_column(FEATURE + name, features[name].take(at))
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, row_group_size=_ROW_GROUP, compression="zstd")
 
@@ -91,7 +91,7 @@ class UserStore:
             for g in range(self._file.num_row_groups)
             if self._file.metadata.row_group(g).num_rows
         ]
-        self._features = [n for n in self._file.schema_arrow.names if n.startswith(_FEATURE)]
+        self._features = [n for n in self._file.schema_arrow.names if n.startswith(FEATURE)]
 
     def __len__(self) -> int:
         return int(self._file.metadata.num_rows)
@@ -109,7 +109,7 @@ class UserStore:
         history = tuple(
             Interaction(i, e, t) for i, e, t in zip(record[ITEMS], record[EVENTS], record[TIMES], strict=True)
         )
-        return UserState(history, record[SEEN], {n.removeprefix(_FEATURE): record[n] for n in self._features})
+        return UserState(history, record[SEEN], {n.removeprefix(FEATURE): record[n] for n in self._features})
 
     def sample(self, count: int) -> list[str]:
         """Up to ``count`` user ids with a history, spread evenly over the file."""

@@ -1,9 +1,11 @@
 """The stages of one release, one after the other, for whoever calls them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from slate.clock import Clock, SystemClock
+from slate.data.sequences import History
+from slate.recommend.arrays import Rows
 from slate.recommend.engine import ScoreRequest, Scores
 from slate.recommend.filters.build import filters_of
 from slate.recommend.live import LiveState, NothingLive
@@ -44,6 +46,10 @@ class Funnel:
     def prepare(self, requests: Sequence[Request]) -> list[Ask]:
         """Requests in model terms; users are looked up."""
         return [self._preparation.ask(request) for request in requests]
+
+    def ask_of(self, request: Request, history: History, seen: Rows, features: Mapping[str, object]) -> Ask:
+        """A request in model terms where nobody is looked up; see :class:`Preparation`."""
+        return self._preparation.of(request, history, seen, features)
 
     def retrieve(self, asks: Sequence[Ask], count: int | None = None) -> list[Candidates]:
         """Candidates of every source, merged; ``count`` of each source instead of what is configured.

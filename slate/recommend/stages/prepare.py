@@ -1,7 +1,8 @@
 """Requests in model terms, looking users up where a request says nothing."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -30,24 +31,36 @@ class Preparation:
         """One request in model terms. What the release does not know is left out and named."""
         ids = self._release.catalogue.ids
         instant = request.at or self._clock.now()
-        at = microseconds(instant)
         state = self._state(request)
         given = state.history
         if request.history is not None:
             given = sorted(self.interactions(request.history, instant), key=_chronology)
         history, ignored = self._history(given)
         seen = ids.known_rows(state.seen) if request.history is None else history.items
-        ignored += [item for item in request.exclude if item not in ids]
+        features = state.features if request.features is None else request.features
+        return self.of(replace(request, at=instant), history, seen, features, ignored)
+
+    def of(
+        self,
+        request: Request,
+        history: History,
+        seen: Rows,
+        features: Mapping[str, object],
+        ignored: Sequence[str] = (),
+    ) -> Ask:
+        """One request of whom all is known: the past and the features are these, whatever it says of them.
+
+        Args:
+            history: in catalogue rows, the oldest first; ``seen`` are further rows not to be shown again.
+            ignored: names in the past that the release does not know.
+        """
+        ids = self._release.catalogue.ids
+        at = microseconds(request.at or self._clock.now())
         return Ask(
-            query=Query(
-                history=history,
-                at=at,
-                user=state.features if request.features is None else request.features,
-                context=request.context,
-            ),
+            query=Query(history=history, at=at, user=features, context=request.context),
             seen=np.unique(np.concatenate([seen, history.items])),
             excluded=_sorted(ids.known_rows(request.exclude)),
-            ignored=tuple(ignored),
+            ignored=(*ignored, *(item for item in request.exclude if item not in ids)),
             blocked=_sorted(ids.known_rows(self._blocked(request))),
             user_id=request.user_id,
             seed=_seed(request.user_id, at) if request.seed is None else request.seed,

@@ -1,0 +1,1 @@
+"""Slates computed ahead: for many users at once, by the stages that answer requests."""

@@ -1,0 +1,203 @@
+"""Pipeline steps: slates of active users computed ahead, and the outdated ones removed."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from slate import columns
+from slate.clock import Clock, SystemClock
+from slate.config import BatchConfig, FeedbackConfig, parse_section
+from slate.errors import ConfigError
+from slate.feedback.log import read_events
+from slate.feedback.open import VARIABLE, describe, open_state
+from slate.recommend.opened import USERS
+from slate.recommend.precompute.partition import Partition
+from slate.recommend.precompute.processes import share
+from slate.recommend.precompute.progress import Figures
+from slate.recommend.precompute.worker import Task
+from slate.release.channels import CANDIDATE, STABLE, read_channel
+from slate.release.manifest import Manifest
+from slate.release.outdated import drop_outdated
+from slate.release.resolve import open_verified
+from slate.release.rollouts import active_rollouts
+from slate.release.verify import check_requires
+from slate.steps.precompute_report import page
+from slate.storage import ObjectStore, open_store
+
+_WORTH_A_PROCESS: Final = 2_000
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Who did something: ``recent`` users within the days that count, ``changed`` users since the release."""
+
+    since: datetime
+    recent: frozenset[str]
+    changed: frozenset[str]
+
+
+def precompute(
+    batch: Mapping[str, Any],
+    feedback: Mapping[str, Any],
+    store: str,
+    partition: str,
+    *,
+    shared: bool = False,
+    clock: Clock | None = None,
+) -> list[dict[str, Any]]:
+    """Keep the slates of one partition of active users in the online state, for every release that serves.
+
+    Those are the stable one, and during a rollout the candidate.
+
+    Args:
+        batch: the section ``batch``, ``feedback`` that of the state.
+        partition: ``i/n``, i from 0.
+        shared: whether the state must be one that other machines see.
+
+    Returns:
+        what was done, one a release; see :class:`slate.recommend.precompute.progress.Figures`.
+
+    Raises:
+        ConfigError: the partition is none, no release is live, or the state is a file of this machine only.
+        ReleaseError: a release is not as sealed, or needs other versions.
+        StorageError: the state or the store failed. What is kept stays, and the next run goes on after it.
+    """
+    config = parse_section(BatchConfig, batch)
+    state = parse_section(FeedbackConfig, feedback)
+    part = Partition.parse(partition)
+    if shared and not os.environ.get(VARIABLE):
+        raise ConfigError(
+            f"batch: {VARIABLE} is not set, and slates in the file {state.state} of a cluster's pod would be "
+            f"lost with it; name the Redis that the servers read"
+        )
+    objects = open_store(store)
+    now = (clock or SystemClock()).now()
+    done = []
+    for release_id in _serving(objects):
+        began = time.monotonic()
+        opened = open_verified(release_id, objects)
+        check_requires(opened.manifest)
+        activity = _activity(objects, opened.manifest, now, config.active_days)
+        task = Task(
+            directory=opened.path,
+            config=opened.manifest.config,
+            release_id=release_id,
+            store=store,
+            partition=part,
+            batch=config,
+            feedback=state,
+            now=now,
+            active_since=activity.since,
+            recent=activity.recent,
+            changed=activity.changed,
+        )
+        print(f"slates of release {release_id}, partition {part}, into {describe(state)}", flush=True)
+        figures = share(task, _workers(config, opened.path / USERS, part))
+        done.append(_described(release_id, part, figures, time.monotonic() - began))
+        print(_told(done[-1]), flush=True)
+    return done
+
+
+def finish(feedback: Mapping[str, Any], store: str, figures: Sequence[str], report: Path) -> dict[str, Any]:
+    """Add up what the partitions did, remove outdated slates, and write the HTML ``report``.
+
+    Args:
+        figures: of every partition, the JSON of what :func:`precompute` gave.
+
+    Returns:
+        for the metrics view: users, slates, bytes, seconds, users_per_s, dropped, and skipped by reason.
+
+    Raises:
+        StorageError: the state failed.
+    """
+    done = [one for text in figures for one in json.loads(text)]
+    config = parse_section(FeedbackConfig, feedback)
+    state = open_state(config)
+    try:
+        dropped = drop_outdated(open_store(store), state)
+    finally:
+        state.close()
+    print(f"{dropped:,} slates of other releases removed", flush=True)
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(page(done, dropped, describe(config)), encoding="utf-8")
+    return {**totals(done), "dropped": dropped}
+
+
+def totals(done: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The sums over partitions and releases; they ran one beside the other, so the longest counts."""
+    skipped: Counter[str] = Counter()
+    for one in done:
+        for reason, count in one["skipped"].items():
+            skipped[f"skipped_{reason.replace(' ', '_')}"] += int(count)
+    seconds = max((one["seconds"] for one in done), default=0.0)
+    added = {name: int(sum(one[name] for one in done)) for name in ("users", "slates", "bytes", "resumed")}
+    rate = (added["users"] - added["resumed"]) / seconds if seconds else 0.0
+    return {**added, "seconds": round(seconds, 3), "users_per_s": round(rate, 1), **skipped}
+
+
+def _serving(store: ObjectStore) -> list[str]:
+    stable = read_channel(store, STABLE)
+    if stable is None:
+        raise ConfigError(f"batch: {store.uri} has no live release; train one with 'slate run' first")
+    candidate = read_channel(store, CANDIDATE) if active_rollouts(store) else None
+    return list(dict.fromkeys([stable.release_id, *([candidate.release_id] if candidate else [])]))
+
+
+def _activity(store: ObjectStore, manifest: Manifest, now: datetime, days: float) -> Activity:
+    """Released users are judged against the end of the release's data, beyond which it knows nothing."""
+    watermark = datetime.fromisoformat(manifest.dataset.watermark)
+    recent = now - timedelta(days=days)
+    events = read_events(store, min(recent, watermark))
+    return Activity(
+        since=min(watermark, now) - timedelta(days=days),
+        recent=_users_after(events, recent),
+        changed=_users_after(events, watermark),
+    )
+
+
+def _users_after(events: pa.Table, instant: datetime) -> frozenset[str]:
+    limit = pa.scalar(instant, pa.timestamp("us", "UTC"))
+    later = events.filter(pc.greater(events[columns.TIMESTAMP], limit))
+    return frozenset(pc.unique(later[columns.USER]).to_pylist())
+
+
+def _workers(config: BatchConfig, users: Path, partition: Partition) -> int:
+    """As many as configured, else as many as are worth starting. It depends on the release and the machine
+    alone, so that a run that goes on meets the partitions of the one that stopped.
+    """
+    if config.workers is not None:
+        return config.workers
+    own = len(partition.rows(pq.ParquetFile(users).metadata.num_rows))
+    return max(1, min(len(os.sched_getaffinity(0)), own // _WORTH_A_PROCESS))
+
+
+def _described(release_id: str, partition: Partition, figures: Figures, seconds: float) -> dict[str, Any]:
+    return {
+        "release_id": release_id,
+        "partition": str(partition),
+        **asdict(figures),
+        "skipped": dict(figures.skipped),
+        "process_seconds": round(figures.seconds, 3),
+        "seconds": round(seconds, 3),
+    }
+
+
+def _told(done: Mapping[str, Any]) -> str:
+    new = done["users"] - done["resumed"]
+    skipped = ", ".join(f"{count:,} {reason}" for reason, count in done["skipped"].items())
+    resumed = f" ({done['resumed']:,} of them by an earlier run)" if done["resumed"] else ""
+    return (
+        f"{done['users']:,} users{resumed}, {done['slates']:,} slates, {done['bytes'] / 2**20:,.1f} MiB, "
+        f"{done['seconds']:.1f} s, {new / max(done['seconds'], 1e-9):,.0f} users/s"
+        + (f"; without a slate: {skipped}" if skipped else "")
+    )

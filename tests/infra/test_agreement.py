@@ -209,7 +209,7 @@ def test_secrets_are_those_that_terraform_keeps_a_place_for() -> None:
 
 def test_the_placeholders_are_of_one_kind() -> None:
     registry = PLACEHOLDER.partition("/")[0]
-    for path in K8S.rglob("*.yaml"):
+    for path in [*(K8S / "base").rglob("*.yaml"), *(K8S / "options").rglob("*.yaml")]:
         for image in re.findall(r"image: (\S+)", path.read_text()):
             assert image.startswith(f"{registry}/"), path
 

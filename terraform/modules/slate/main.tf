@@ -46,9 +46,12 @@ module "registry" {
 
   project  = var.project
   location = var.region
-  readers  = { nodes = "serviceAccount:${module.gke.node_service_account}" }
-  writers  = var.github == null ? {} : { build = module.identity.builder }
-  kms_key  = var.kms_key
+  readers = merge(
+    { nodes = "serviceAccount:${module.gke.node_service_account}" },
+    var.github == null ? {} : { deploy = "serviceAccount:${module.identity.deployer}" },
+  )
+  writers = var.github == null ? {} : { build = module.identity.builder }
+  kms_key = var.kms_key
 }
 
 module "valkey" {

@@ -19,8 +19,8 @@ def finish_precompute(
     import json
     from pathlib import Path
 
-    from slate.steps.precompute import finish
+    from slate.steps.finish_precompute import finish_precompute
 
-    values = finish(feedback, store, figures, Path(report.path))
+    values = finish_precompute(feedback, store, figures, Path(report.path))
     metrics.metadata.update(values)
     Path(metrics.path).write_text(json.dumps(values), encoding="utf-8")

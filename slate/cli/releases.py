@@ -3,6 +3,7 @@
 import getpass
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from slate.cli.outdated import drop_outdated_slates
 from slate.cli.release_view import changes, print_changes, print_release, size_text
 from slate.errors import ConflictError, ReleaseError, SlateError
 from slate.release.channels import CHANNELS, STABLE, Channel, move_channel, read_channel
@@ -29,6 +31,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ForceOption = Annotated[bool, typer.Option(help="Move the channel even while a rollout is active.")]
 ChannelOption = Annotated[str, typer.Option(help="stable, candidate or shadow.")]
 ReasonOption = Annotated[str | None, typer.Option(help="Why, for the channel's history.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option(help="A YAML configuration: its section feedback says where slates are kept.")
+]
+OverridesOption = Annotated[
+    list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")
+]
 ReleaseArgument = Annotated[
     str, typer.Argument(help="A channel, a release id or its beginning, or a folder.")
 ]
@@ -127,6 +135,8 @@ def promote(
     reason: ReasonOption = None,
     force: ForceOption = False,
     store: StoreOption = ".slate",
+    config: ConfigOption = None,
+    overrides: OverridesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a release and point a channel at it."""
@@ -147,6 +157,7 @@ def promote(
     )
     _print_moved(channel, before, moved, as_json)
     _mirror(opened)
+    drop_outdated_slates(opened, config, overrides)
 
 
 @app.command()
@@ -156,6 +167,8 @@ def rollback(
     reason: ReasonOption = None,
     force: ForceOption = False,
     store: StoreOption = ".slate",
+    config: ConfigOption = None,
+    overrides: OverridesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Point a channel back at the release before, or at one of its history."""
@@ -166,6 +179,7 @@ def rollback(
     moved = roll_back(opened, channel, target, reason=reason or "rolled back by hand", by=getpass.getuser())
     _print_moved(channel, before, moved, as_json)
     _mirror(opened)
+    drop_outdated_slates(opened, config, overrides)
 
 
 @app.command()

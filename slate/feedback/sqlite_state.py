@@ -19,10 +19,25 @@ _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS slates ("
     "release_id TEXT NOT NULL, user_id TEXT NOT NULL, slate BLOB NOT NULL, at REAL NOT NULL, "
     "until REAL NOT NULL, PRIMARY KEY (release_id, user_id)) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS slates_until ON slates (until)",
     "CREATE TABLE IF NOT EXISTS items ("
     "item_id TEXT PRIMARY KEY, version INTEGER NOT NULL, available INTEGER NOT NULL, "
     "features TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID",
     "CREATE UNIQUE INDEX IF NOT EXISTS items_version ON items (version)",
+)
+#: Each release once, without reading the slates between.
+_RELEASES: Final = (
+    "WITH RECURSIVE found (id) AS (SELECT MIN(release_id) FROM slates UNION ALL "
+    "SELECT (SELECT MIN(release_id) FROM slates WHERE release_id > id) FROM found WHERE id IS NOT NULL) "
+    "SELECT id FROM found WHERE id IS NOT NULL"
+)
+_OF_RELEASE: Final = (
+    "DELETE FROM slates WHERE release_id = ?1 AND user_id IN "
+    "(SELECT user_id FROM slates WHERE release_id = ?1 LIMIT 500)"
+)
+_EXPIRED: Final = (
+    "DELETE FROM slates WHERE (release_id, user_id) IN "
+    "(SELECT release_id, user_id FROM slates WHERE until <= ?1 LIMIT 500)"
 )
 _FORGET: Final = (
     "DELETE FROM history WHERE user_id = ?1 AND event_id IN ("
@@ -84,10 +99,22 @@ class SqliteState:
         return Precomputed(bytes(rows[0][0]), rows[0][1]) if rows else None
 
     def drop_slates(self, keep: Sequence[str]) -> int:
-        kept = ", ".join("?" * len(keep))
-        with self._file.write() as database:
-            gone = database.execute(f"DELETE FROM slates WHERE release_id NOT IN ({kept})", keep)  # noqa: S608
-        return int(gone.rowcount)
+        gone = 0
+        for (release_id,) in self._file.read(_RELEASES):
+            if release_id not in keep:
+                gone += self._delete(_OF_RELEASE, release_id)
+        self._delete(_EXPIRED, self._clock.now().timestamp())
+        return gone
+
+    def _delete(self, some: str, value: object) -> int:
+        """Little by little: whoever else writes to this file waits for a part, not for the whole."""
+        gone = 0
+        while True:
+            with self._file.write() as database:
+                part = database.execute(some, (value,)).rowcount
+            gone += part
+            if not part:
+                return gone
 
     def put_items(self, items: Sequence[tuple[str, bool, Mapping[str, object]]]) -> int:
         at = self._clock.now().timestamp()

@@ -68,7 +68,7 @@ class OnlineState(Protocol):
         ...
 
     def drop_slates(self, keep: Sequence[str]) -> int:
-        """Remove the slates of every release but these; how many went."""
+        """Remove the slates of every release but these; how many went. What has expired goes, too."""
         ...
 
     def put_items(self, items: Sequence[tuple[str, bool, Mapping[str, object]]]) -> int:

@@ -1,10 +1,8 @@
-"""Pipeline steps: slates of active users computed ahead, and the outdated ones removed."""
+"""Pipeline step: slates of active users, computed ahead."""
 
-import json
 import os
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +17,7 @@ from slate.clock import Clock, SystemClock
 from slate.config import BatchConfig, FeedbackConfig, parse_section
 from slate.errors import ConfigError
 from slate.feedback.log import read_events
-from slate.feedback.open import VARIABLE, describe, open_state
+from slate.feedback.open import VARIABLE, describe
 from slate.recommend.opened import USERS
 from slate.recommend.precompute.partition import Partition
 from slate.recommend.precompute.processes import share
@@ -27,11 +25,9 @@ from slate.recommend.precompute.progress import Figures
 from slate.recommend.precompute.worker import Task
 from slate.release.channels import CANDIDATE, STABLE, read_channel
 from slate.release.manifest import Manifest
-from slate.release.outdated import drop_outdated
 from slate.release.resolve import open_verified
 from slate.release.rollouts import active_rollouts
 from slate.release.verify import check_requires
-from slate.steps.precompute_report import page
 from slate.storage import ObjectStore, open_store
 
 _WORTH_A_PROCESS: Final = 2_000
@@ -106,43 +102,6 @@ def precompute(
         done.append(_described(release_id, part, figures, time.monotonic() - began))
         print(_told(done[-1]), flush=True)
     return done
-
-
-def finish(feedback: Mapping[str, Any], store: str, figures: Sequence[str], report: Path) -> dict[str, Any]:
-    """Add up what the partitions did, remove outdated slates, and write the HTML ``report``.
-
-    Args:
-        figures: of every partition, the JSON of what :func:`precompute` gave.
-
-    Returns:
-        for the metrics view: users, slates, bytes, seconds, users_per_s, dropped, and skipped by reason.
-
-    Raises:
-        StorageError: the state failed.
-    """
-    done = [one for text in figures for one in json.loads(text)]
-    config = parse_section(FeedbackConfig, feedback)
-    state = open_state(config)
-    try:
-        dropped = drop_outdated(open_store(store), state)
-    finally:
-        state.close()
-    print(f"{dropped:,} slates of other releases removed", flush=True)
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(page(done, dropped, describe(config)), encoding="utf-8")
-    return {**totals(done), "dropped": dropped}
-
-
-def totals(done: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The sums over partitions and releases; they ran one beside the other, so the longest counts."""
-    skipped: Counter[str] = Counter()
-    for one in done:
-        for reason, count in one["skipped"].items():
-            skipped[f"skipped_{reason.replace(' ', '_')}"] += int(count)
-    seconds = max((one["seconds"] for one in done), default=0.0)
-    added = {name: int(sum(one[name] for one in done)) for name in ("users", "slates", "bytes", "resumed")}
-    rate = (added["users"] - added["resumed"]) / seconds if seconds else 0.0
-    return {**added, "seconds": round(seconds, 3), "users_per_s": round(rate, 1), **skipped}
 
 
 def _serving(store: ObjectStore) -> list[str]:

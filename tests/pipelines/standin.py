@@ -29,7 +29,7 @@ def act(step, outputs, arguments):
         (output / "made_by.txt").write_text(step)
     wish = json.loads(os.environ.get("STANDIN", "{}")).get(step, {})
     print(f"{step} at work", flush=True)
-    if step in ("validate", "drift", "evaluate"):
+    if step in ("validate", "drift", "evaluate", "finish_precompute"):
         Path(arguments[-1]).write_text(f"<p>{step}</p>")
     if step == "gate":
         failed = wish.get("verdict", [])
@@ -82,6 +82,8 @@ _STEPS = {
     "push_release": ("store, candidate, verdict, code_revision", ""),
     "register_release": ("tracking, run_id, job, store, release_id", ""),
     "start_rollout": ("store, rollout, release_id", ""),
+    "precompute": ("batch, feedback, store, partition, shared=False", ""),
+    "finish_precompute": ("feedback, store, figures, report", ""),
 }
 _RETURNS = {
     "open_run": "",

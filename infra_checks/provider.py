@@ -43,7 +43,7 @@ def _block(where: str, body: Block, known: dict[str, Any]) -> Iterator[str]:
     given = dict(body)
     for each in given.pop("dynamic", []):
         for name, dynamic in each.items():
-            given.setdefault(name, []).extend(dynamic["content"])
+            given[name] = [*given.get(name, []), *dynamic["content"]]
     for name, value in given.items():
         if name not in known:
             yield f"{where}: unknown argument {name}"

@@ -1,5 +1,6 @@
 """Terraform modules as data, read with an HCL parser."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ def load(folder: Path) -> Module:
     Raises:
         lark.exceptions.LarkError: a file is not HCL.
     """
-    files = [_plain(hcl2.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.tf"))]
+    files = [_parsed(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.tf"))]
 
     def named(block: str) -> Block:
         return {name: body for file in files for each in file.get(block, ()) for name, body in each.items()}
@@ -57,7 +58,13 @@ def load(folder: Path) -> Module:
 
 def values(path: Path) -> Block:
     """A file of variable values, or of a backend's settings."""
-    found: Block = _plain(hcl2.loads(path.read_text(encoding="utf-8")))
+    return _parsed(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _parsed(text: str) -> Block:
+    """A file as a tree, remembered: the parser is slow, and nobody changes a tree."""
+    found: Block = _plain(hcl2.loads(text))
     return found
 
 

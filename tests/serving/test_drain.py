@@ -43,12 +43,15 @@ class Client(threading.Thread):
 
 
 def test_no_request_is_lost(tiny: TinyRun, tmp_path: Path) -> None:
-    served = start(tiny, tmp_path, drain_s=1.0)
+    served = start(tiny, tmp_path, drain_s=3.0)
     try:
         clients = [Client(served, user) for user in ("p1", "p2", "p3", "test:slow", "test:slow")]
         for client in clients:
             client.start()
-        time.sleep(1.0)
+        for _ in range(200):
+            if all(client.answered > 0 for client in clients):
+                break
+            time.sleep(0.1)
         served.process.send_signal(signal.SIGTERM)
         for client in clients:
             client.told = True

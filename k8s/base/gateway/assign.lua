@@ -34,17 +34,18 @@ function bucket_of(salt, user_id)
   return fmix32(fnv1a32(salt .. ":" .. user_id)) % BUCKETS
 end
 
--- The route's filter context holds `salt` and `threshold`. What is missing or no number assigns nobody.
+-- The route's filter context holds `salt` and `threshold`. What is missing or no number assigns nobody. Of what
+-- is missing, `get` returns no value at all, not nil: hence the second parentheses.
 function envoy_on_request(handle)
   local headers = handle:headers()
   headers:remove("x-slate-bucket")
   headers:replace("x-slate-variant", "stable")
   local user_id = headers:get("x-slate-user-id")
   if user_id ~= nil and user_id ~= "" then
-    local context = handle:filterContext() or {}
-    local bucket = bucket_of(tostring(context.salt or ""), user_id)
+    local context = handle:filterContext()
+    local bucket = bucket_of(tostring((context:get("salt")) or ""), user_id)
     headers:replace("x-slate-bucket", string.format("%d", bucket))
-    if bucket < (tonumber(context.threshold) or 0) then
+    if bucket < (tonumber((context:get("threshold"))) or 0) then
       headers:replace("x-slate-variant", "candidate")
     end
   end

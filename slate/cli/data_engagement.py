@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from slate.cli.parameters import chosen_config, download_cache
-from slate.data.engagement import Period
+from slate.data.period import Period
 from slate.errors import DataError
 
 

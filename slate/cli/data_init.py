@@ -1,13 +1,15 @@
 """``slate data init``: a dataset configuration from raw files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from slate.data.profile.guess import Role
 from slate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from slate.data.profile.guess import Role
 
 Files = Annotated[list[Path], typer.Argument(help="CSV or Parquet files: interactions, items, users.")]
 

@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from slate.cli.evaluation_table import evaluation_table
-from slate.cli.fairness_table import fairness_tables
 from slate.cli.parameters import download_cache
 
 
@@ -31,6 +29,8 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a release on the holdout it ships, or on newer data; offline or through a server."""
+    from slate.cli.evaluation_table import evaluation_table
+    from slate.cli.fairness_table import fairness_tables
     from slate.steps.evaluate_release import evaluate_release
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -5,7 +5,7 @@ distinct users active in it. Positive and negative weights are also summed apart
 likes and reports may rise together.
 """
 
-from typing import Final, Literal
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -13,9 +13,8 @@ import pyarrow as pa
 
 from slate import columns
 from slate.data import engine
+from slate.data.period import Period
 from slate.errors import DataError
-
-Period = Literal["day", "week", "month", "all"]
 
 ALL: Final = "all"
 MISSING: Final = "missing"

@@ -10,7 +10,6 @@ from slate.config import TrackingConfig
 from slate.errors import ConflictError, NotFoundError
 from slate.storage import ObjectStore
 from slate.tracking.attempt import attempt, shown
-from slate.tracking.registry import mirror
 from slate.tracking.settings import address, database
 
 KEY: Final = "tracking.json"
@@ -51,4 +50,7 @@ def mirror_channels(store: ObjectStore) -> str:
     file = database(uri) if uri else None
     if uri and file is not None and not file.exists():
         return f"tracking: {shown(uri)}: is not on this machine; its aliases stay behind"
+    # Only stores that are tracked need it, and it loads what reads evaluations.
+    from slate.tracking.registry import mirror
+
     return attempt(config, lambda client: mirror(client, config, store))

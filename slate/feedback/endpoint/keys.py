@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from slate.errors import ConfigError
 from slate.feedback.endpoint.refusal import RefusedError
-from slate.feedback.endpoint.tokens import Tokens
+
+if TYPE_CHECKING:
+    from slate.feedback.endpoint.tokens import Tokens
 
 VARIABLE: Final = "SLATE_API_KEYS"
 OUTCOMES: Final = "outcomes"
@@ -70,7 +72,7 @@ class Gatekeeper:
     """
 
     def __init__(
-        self, keys: Sequence[ApiKey], tokens: Tokens | None = None, *, open_to_all: bool = False
+        self, keys: Sequence[ApiKey], tokens: "Tokens | None" = None, *, open_to_all: bool = False
     ) -> None:
         if not (keys or tokens or open_to_all):
             raise ConfigError(

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 import uvloop
@@ -19,11 +19,13 @@ from slate.feedback.endpoint.app import EventsApp
 from slate.feedback.endpoint.intake import Intake
 from slate.feedback.endpoint.keys import Gatekeeper, keys_from_environment
 from slate.feedback.endpoint.metrics import Metrics
-from slate.feedback.endpoint.tokens import Tokens
 from slate.feedback.open import open_queue, open_state
 from slate.feedback.partitions import events_stream
 from slate.feedback.queue import EVENTS, EXPOSURES, QUARANTINE
 from slate.feedback.signing import VARIABLE, Signer
+
+if TYPE_CHECKING:
+    from slate.feedback.endpoint.tokens import Tokens
 
 _log = logging.getLogger(__name__)
 
@@ -60,8 +62,7 @@ def serve(
         StorageError: the state cannot be opened.
     """
     clock = clock or SystemClock()
-    tokens = None if config.jwks is None else Tokens(Path(config.jwks), config.audience, config.issuer)
-    gatekeeper = Gatekeeper(keys_from_environment(), tokens, open_to_all=open_to_all)
+    gatekeeper = Gatekeeper(keys_from_environment(), _tokens(config), open_to_all=open_to_all)
     signer = _signer(clock)
     queue, state = open_queue(config), open_state(config, clock)
     intake = Intake(dataset, config, queue, state, signer, clock)
@@ -140,6 +141,15 @@ def log_as_json() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _tokens(config: FeedbackConfig) -> "Tokens | None":
+    if config.jwks is None:
+        return None
+    # Few need it, and it takes longer to load than all the rest of the endpoint.
+    from slate.feedback.endpoint.tokens import Tokens
+
+    return Tokens(Path(config.jwks), config.audience, config.issuer)
 
 
 def _signer(clock: Clock) -> Signer | None:

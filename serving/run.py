@@ -18,7 +18,7 @@ from slate.feedback.exposure import ExposureLog
 from slate.feedback.queue import EXPOSURES, SHADOW_EXPOSURES
 from slate.feedback.signing import VARIABLE, Signer
 from slate.feedback.sqlite_queue import SqliteQueue
-from slate.feedback.writer import BackgroundWriter
+from slate.feedback.writer import RETRIED_SECONDS, BackgroundWriter
 from slate.recommend.online.host import Host
 from slate.recommend.request import Request, Slate
 from slate.release.manifest import Manifest
@@ -55,9 +55,8 @@ def serve(
     spans = spans_from_environment(variant)
     set_up(config, dict if spans is None else spans.ids)
     metrics = Metrics(variant, channel if release is None else "", config.deadline_ms / 1000)
-    writer = BackgroundWriter(
-        SqliteQueue(Path(config.state)), SHADOW_EXPOSURES if variant == SHADOW else EXPOSURES
-    )
+    queue = SqliteQueue(Path(config.state), remember_seconds=RETRIED_SECONDS)
+    writer = BackgroundWriter(queue, SHADOW_EXPOSURES if variant == SHADOW else EXPOSURES)
     exposures = ExposureLog(variant, _signer(), writer)
 
     def expose(request: Request, slate: Slate, seconds: float) -> str | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from slate.clock import Clock, SystemClock, isoformat
+from slate.feedback.shown import short_id
 from slate.feedback.signing import Signer
 from slate.feedback.writer import BackgroundWriter
 
@@ -67,7 +68,8 @@ class ExposureLog:
                 "context": context,
                 "items": [asdict(item) if is_dataclass(item) else item for item in items],  # type: ignore[arg-type]
             }
-            self._writer.put(json.dumps(record, default=_plain, separators=(",", ":")).encode())
+            text = json.dumps(record, default=_plain, separators=(",", ":"))
+            self._writer.put(text.encode(), short_id(exposure_id))
         except (TypeError, ValueError):
             # A context that is no JSON costs the record, never the answer.
             self.failed += 1

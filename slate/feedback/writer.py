@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import deque
-from typing import Final
+from typing import Final, NamedTuple
 
 from slate.errors import StorageError
 from slate.feedback.queue import Queue
@@ -13,10 +13,19 @@ _log = logging.getLogger(__name__)
 _BATCH: Final = 500
 _PAUSE_SECONDS: Final = 0.05
 _RETRY_SECONDS: Final = 1.0
+#: How long a queue should remember the ids of what is written here: as long as a lost answer is retried.
+RETRIED_SECONDS: Final = 3600.0
+
+
+class _Waiting(NamedTuple):
+    record: bytes
+    name: str
 
 
 class BackgroundWriter:
     """Appends to one stream in batches. What does not fit, or cannot be written, is dropped and counted.
+
+    A batch of which nobody knows whether it was written is sent again, under the same ids, so it counts once.
 
     Args:
         capacity: how many records may wait.
@@ -26,7 +35,7 @@ class BackgroundWriter:
         self._queue = queue
         self._stream = stream
         self._capacity = capacity
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._wake = threading.Event()
         self._closing = False
         self.dropped = 0
@@ -34,12 +43,12 @@ class BackgroundWriter:
         self._thread = threading.Thread(target=self._run, name=f"write-{stream}", daemon=True)
         self._thread.start()
 
-    def put(self, record: bytes) -> bool:
-        """Take a record in; false where it was dropped. Never blocks."""
+    def put(self, record: bytes, name: str) -> bool:
+        """Take a record in under an id of its own; false where it was dropped. Never blocks."""
         if len(self._waiting) >= self._capacity or self._closing:
             self.dropped += 1
             return False
-        self._waiting.append(record)
+        self._waiting.append(_Waiting(record, name))
         return True
 
     def close(self, seconds: float = 5.0) -> None:
@@ -58,7 +67,9 @@ class BackgroundWriter:
             while self._waiting:
                 batch = [self._waiting[place] for place in range(min(_BATCH, len(self._waiting)))]
                 try:
-                    self._queue.append(self._stream, batch)
+                    self._queue.append(
+                        self._stream, [one.record for one in batch], [one.name for one in batch]
+                    )
                 except StorageError as error:
                     _log.warning("%s: %d records wait: %s", self._stream, len(self._waiting), error)
                     pause = _RETRY_SECONDS

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -55,11 +56,11 @@ def test_records_are_written_soon_and_all_at_the_end(tmp_path: Path) -> None:
     queue = SqliteQueue(tmp_path / "q.db")
     writer = BackgroundWriter(queue, "s")
     records = [str(number).encode() for number in range(1_300)]
-    assert all(writer.put(record) for record in records)
+    assert all(writer.put(record, record.decode()) for record in records)
     writer.close()
     assert [e.record for e in queue.read("s", 0, 2_000)] == records
     assert (writer.written, writer.dropped) == (1_300, 0)
-    assert writer.put(b"late") is False
+    assert writer.put(b"late", "late") is False
 
 
 class Stuck(SqliteQueue):
@@ -78,7 +79,7 @@ def test_a_disk_that_hangs_delays_nobody_and_what_is_lost_is_counted(tmp_path: P
     stuck = Stuck(tmp_path / "q.db")
     writer = BackgroundWriter(stuck, "s", capacity=10)
     began = time.monotonic()
-    taken = [writer.put(b"record") for _ in range(100)]
+    taken = [writer.put(b"record", str(number)) for number in range(100)]
     assert time.monotonic() - began < 1
     assert taken == [True] * 10 + [False] * 90
     stuck.free.set()
@@ -93,9 +94,35 @@ def test_a_passing_trouble_loses_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     blocker.execute("BEGIN IMMEDIATE")
     writer = BackgroundWriter(queue, "s")
     for number in range(5):
-        writer.put(str(number).encode())
+        writer.put(str(number).encode(), str(number))
     time.sleep(0.3)
     assert writer.written == 0
     blocker.rollback()
     writer.close()
     assert [e.record for e in queue.read("s", 0, 10)] == [b"0", b"1", b"2", b"3", b"4"]
+
+
+class Forgetful(SqliteQueue):
+    """Writes, and then the answer is lost on its way: the first three times, and each time more has come."""
+
+    lost = 3
+
+    def append(self, stream: str, records: Sequence[bytes], ids: Sequence[str] = ()) -> list[bool]:
+        added = super().append(stream, records, ids)
+        if self.lost:
+            self.lost -= 1
+            raise StorageError("no answer")
+        return added
+
+
+def test_what_may_have_been_written_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slate.feedback.writer._RETRY_SECONDS", 0.02)
+    queue = Forgetful(tmp_path / "q.db")
+    writer = BackgroundWriter(queue, "s")
+    for number in range(300):
+        writer.put(str(number).encode(), f"id-{number}")
+        time.sleep(0.001)
+    writer.close()
+    assert queue.lost == 0
+    assert [int(entry.record) for entry in queue.read("s", 0, 1_000)] == list(range(300))
+    assert (writer.written, writer.dropped) == (300, 0)

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from scipy.special import ndtri
 
 from slate.data.drift.measures import CHANCE
@@ -75,17 +76,16 @@ def calibrate(
     adjusted = _adjusted(expected, observed, groups)
     edges = np.unique(np.quantile(expected, np.arange(1, _BUCKETS) / _BUCKETS))
     buckets = np.searchsorted(edges, expected, side="right")
-    sums, errors = _errors(users, observed - adjusted, buckets)
+    sums, covariance = _sums(users, observed - adjusted, buckets)
     came, promised = float(observed.sum()), float(expected.sum())
-    # A sum of deviates, however they hang together, passes this no more often than one does.
     shape = Judged(
         float(np.abs(sums).sum()) / abs(came) if came else None,
-        _DEVIATES * float(errors.sum()) / abs(came) if came else 0.0,
+        _by_chance(covariance) / abs(came) if came else 0.0,
     )
-    gaps, error = _errors(users, observed - expected, np.zeros(len(users), np.int64))
+    gap, spread = _sums(users, observed - expected, np.zeros(len(users), np.int64))
     level = Judged(
-        abs(float(gaps[0])) / abs(promised) if promised else None,
-        _DEVIATES * float(error[0]) / abs(promised) if promised else 0.0,
+        abs(float(gap[0])) / abs(promised) if promised else None,
+        _DEVIATES * float(np.sqrt(max(spread[0, 0], 0.0))) / abs(promised) if promised else 0.0,
     )
     return Calibration(
         _buckets(users, expected, adjusted, observed, buckets, None),
@@ -117,8 +117,8 @@ def _buckets(
     for code in np.unique(codes):
         mine = codes == code
         mean = float(observed[mine].mean())
-        _, error = _errors(users[mine], observed[mine] - mean, np.zeros(int(mine.sum()), np.int64))
-        half = _Z * float(error[0]) / int(mine.sum())
+        _, spread = _sums(users[mine], observed[mine] - mean, np.zeros(int(mine.sum()), np.int64))
+        half = _Z * float(np.sqrt(max(spread[0, 0], 0.0))) / int(mine.sum())
         low, high = float(expected[mine].min()), float(expected[mine].max())
         found.append(
             Bucket(
@@ -134,15 +134,25 @@ def _buckets(
     return tuple(found)
 
 
-def _errors(users: Codes, gaps: Floats, codes: Codes) -> tuple[Floats, Floats]:
-    """The sum of the gaps by code, and its standard error over users."""
-    size = int(codes.max(initial=0)) + 1
+def _sums(users: Codes, gaps: Floats, codes: Codes) -> tuple[Floats, Floats]:
+    """The sum of the gaps by code, and the covariance of these sums over users."""
     known, owners = np.unique(users, return_inverse=True)
-    count = len(known)
-    cells, at = np.unique(owners.astype(np.int64) * size + codes, return_inverse=True)
-    each = np.bincount(at, gaps, len(cells))
-    of = cells % size
-    sums = np.bincount(of, each, size)
-    squares = np.bincount(of, each**2, size)
-    spread = np.maximum(squares - sums**2 / max(count, 1), 0.0) * count / max(count - 1, 1)
-    return sums.astype(np.float64), np.sqrt(spread)
+    size, rows = int(codes.max(initial=0)) + 1, len(known)
+    table = sparse.coo_matrix((gaps, (owners, codes)), (rows, size)).tocsr()
+    sums: Floats = np.asarray(table.sum(axis=0), np.float64).ravel()
+    scatter = (table.T @ table).toarray() - np.outer(sums, sums) / rows
+    return sums, scatter * rows / max(rows - 1, 1)
+
+
+def _by_chance(covariance: Floats) -> float:
+    """What the sum of absolute deviates with this covariance exceeds in 1 of 1,000 cases, nearly.
+
+    The sum is taken for normal, with the mean and the variance that it has (Nabeya 1951, "Absolute moments in
+    2-dimensional normal distribution").
+    """
+    error = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    together = np.outer(error, error)
+    related = np.divide(covariance, together, out=np.zeros_like(together), where=together > 0)
+    related = np.clip(related, -1.0, 1.0)
+    joint = (2 / np.pi) * (np.sqrt(1 - related**2) + related * np.arcsin(related) - 1) * together
+    return float(np.sqrt(2 / np.pi) * error.sum() + ndtri(1 - CHANCE) * np.sqrt(max(float(joint.sum()), 0.0)))

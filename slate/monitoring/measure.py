@@ -22,6 +22,7 @@ from slate.monitoring.quality import Quality, qualities, without_items
 from slate.monitoring.reference import Reference
 from slate.monitoring.shares import Bins, Counted, Distribution, Values, count, moved
 from slate.monitoring.traffic import (
+    SHOWN_ITEMS,
     Known,
     codes_of,
     group_names,
@@ -34,7 +35,7 @@ from slate.monitoring.traffic import (
 from slate.recommend.online.ladder import PERSONALISED
 
 _OFF: Final = "off"
-_ITEMS: Final = 50
+_ITEMS: Final = 300
 _DEVIATES: Final = float(ndtri(1 - CHANCE))
 
 
@@ -82,6 +83,7 @@ class _Judge:
         self._release = release
         self._config = config
         self._severities = resolve(config.severities, WATCHES, "monitoring.severities")
+        self._items = frozenset(release.known.items[columns.ITEM].to_pylist())
         self._shares: list[Shares] = []
         self._calibration: Calibration | None = None
         self._answered = 0
@@ -132,7 +134,10 @@ class _Judge:
             values = now.get((name, subject))
             if values is None:
                 values = Values(np.empty(0, np.int64), np.empty(0))
-            yield from self._index(name, subject, before, like(values, before.bins.edges is not None))
+            values = like(values, before.bins.edges is not None)
+            yield from self._index(name, subject, before, values)
+            if name == SHOWN_ITEMS:
+                yield from self._rise("shown_rise", before, values)
 
     def _acted(self) -> Iterator[Figure]:
         """What users did, with slates of this release and without any, against the training data."""
@@ -142,20 +147,23 @@ class _Judge:
         )
         users = codes_of(done[columns.USER])
         items = done[columns.ITEM].combine_chunks()
+        old = pc.is_in(items, self._release.known.items[columns.ITEM].combine_chunks())
+        is_old = old.to_numpy(False)
         described = self._release.statistics.get("interactions", {})
         rows, people = float(described.get("rows", 0)), int(described.get("users", 0))
-        for name, counts, values, most in (
-            ("acted_items", described.get("popularity", {}), items, _ITEMS),
-            ("event_mix", described.get("events", {}), done[columns.EVENT].combine_chunks(), _ITEMS),
+        on_known = Values(users[is_old], items.filter(old))
+        for name, counts, own in (
+            ("acted_items", described.get("popularity", {}), on_known),
+            ("event_mix", described.get("events", {}), Values(users, done[columns.EVENT].combine_chunks())),
         ):
-            before = _distribution(counts, rows, people, most)
-            own = Values(users, values)
+            before = _distribution(counts, rows, people, _ITEMS)
             now = count(own, before.bins)
             # The training data tell no spread over users: as much as now, over more users.
             before = _with_variances(before, now)
             yield from self._index(name, "", before, own)
-        new = pc.invert(pc.is_in(items, self._release.known.items[columns.ITEM].combine_chunks()))
-        yield from self._share("new_items", "", users, new.to_numpy(False))
+            if name == "acted_items":
+                yield from self._rise("acted_rise", before, own)
+        yield from self._share("new_items", "", users, ~is_old)
 
     def _calibrated(self) -> Iterator[Figure]:
         """Engagement that personalised slates promised against what came, where all of it has come."""
@@ -243,6 +251,27 @@ class _Judge:
             self._shares.append(
                 Shares(label, found.bins, tuple(found.before.tolist()), tuple(found.now.tolist()))
             )
+
+    def _rise(self, name: str, before: Distribution, values: Values) -> Iterator[Figure]:
+        """The known item whose share rose most; of so many items one rises by chance."""
+        limit = float(getattr(self._config, name))
+        people = len(np.unique(values.users))
+        if people < self._config.min_users or before.users == 0:
+            yield from self._figure(name, "", None, limit, f"only {min(people, before.users)} users")
+            return
+        shares = dict(zip(before.bins.names or (), before.shares.tolist(), strict=False))
+        entries = values.values.value_counts().to_pylist()  # type: ignore[union-attr]
+        entries = [entry for entry in entries if entry["values"] in self._items]
+        rows = len(values.users)
+        if not entries:
+            yield from self._figure(name, "", None, limit, "no item that the release knows")
+            return
+        risen = {e["values"]: e["counts"] / rows - shares.get(e["values"], 0.0) for e in entries}
+        item = max(risen, key=lambda each: (risen[each], each))
+        error = count(values, Bins(names=(item,))).covariance[0, 0]
+        chance = float(ndtri(1 - CHANCE / len(risen)) * np.sqrt(max(error, 0.0)))
+        samples = (f"{item} ({shares.get(item, 0.0):.1%}, now {shares.get(item, 0.0) + risen[item]:.1%})",)
+        yield from self._figure(name, "", risen[item], limit + chance, "", samples)
 
     def _share(self, name: str, subject: str, users: npt.NDArray[np.int64], hits: Any) -> Iterator[Figure]:
         """A share of rows, users apart; its limit rises by what chance makes of it."""

@@ -22,7 +22,7 @@ from slate.recommend.request import Slate
 REFERENCE_FILE: Final = "slates.json"
 _SCHEMA: Final = 1
 _CATEGORIES: Final = 20
-_ITEMS: Final = 50
+_ITEMS: Final = 300
 
 
 @dataclass(frozen=True)

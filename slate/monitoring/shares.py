@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 MISSING: Final = "(missing)"
-_DECILES: Final = np.linspace(0.1, 0.9, 9)
+_DECILES: Final = np.arange(1, 10) / 10
 #: A bin in which fewer users would be expected goes together with the others like it (Cochran's rule).
 _EXPECTED: Final = 5
 

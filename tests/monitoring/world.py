@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from slate.config import Event
@@ -16,14 +18,46 @@ from slate.monitoring.measure import Release
 from slate.monitoring.reference import Reference
 from slate.monitoring.traffic import HISTORY, Known
 
-DAY = datetime(2026, 11, 20, tzinfo=UTC)
-RELEASE = "20261101T000000000000Z-abcdefabcdef"
-EVENTS = {"like": Event(weight=1.0), "hide": Event(weight=-2.0)}
+DAY: Final = datetime(2026, 11, 20, tzinfo=UTC)
+RELEASE: Final = "20261101T000000000000Z-abcdefabcdef"
+EVENTS: Final = {"like": Event(weight=1.0), "hide": Event(weight=-2.0)}
 ITEMS, USERS, LENGTH = 80, 3000, 6
 #: How many look at each position: the first always, the last seldom.
-LOOKED = np.array([1.0, 0.9, 0.8, 0.7, 0.6, 0.5])
-_RATE = 0.25
-_GENRES = ("comedy", "drama", "crime", "war")
+LOOKED: Final = np.array([1.0, 0.9, 0.8, 0.7, 0.6, 0.5])
+_GENRES: Final = ("comedy", "drama", "crime", "war")
+_START: Final = int(DAY.timestamp() * 1e6)
+_DAY: Final = 86_400_000_000
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is planted. ``comedy``: how much more of it is shown. ``young``: nobody of 35 or more.
+
+    Shares: ``strangers`` of users, ``tv`` of requests, ``top`` of slates with one same item, ``viral`` of
+    organic events on one item, ``hides`` of organic events, ``unknown`` of them on new items, ``popular``
+    and ``empty`` of slates. ``score`` is added to every score, ``rate`` multiplies outcomes, ``slow`` the
+    latency. ``flat``: scores say nothing of outcomes.
+    """
+
+    comedy: float = 1.0
+    young: bool = False
+    strangers: float = 0.0
+    tv: float = 0.5
+    top: float = 0.0
+    viral: float = 0.0
+    hides: float = 0.1
+    unknown: float = 0.0
+    score: float = 0.0
+    rate: float = 1.0
+    flat: bool = False
+    popular: float = 0.0
+    empty: float = 0.0
+    slow: float = 1.0
+
+
+QUIET: Final = Changes()
 
 
 def known() -> Known:
@@ -50,133 +84,168 @@ def known() -> Known:
     )
 
 
-class World:
-    """Makes exposures, outcomes and organic events from one truth that ``changes`` may move.
+KNOWN: Final = known()
+_AGES: Final = KNOWN.users["age"].to_numpy()
 
-    Changes: ``genre`` (weight of showing comedy), ``young`` (people of less than 35 years alone), ``strangers``
-    (share of unknown users), ``tv`` (share of requests), ``top`` (one item in every slate), ``viral`` (an item
-    all act on), ``hides`` (share of organic events), ``unknown`` (share of them on new items), ``score``
-    (added to all), ``rate`` (outcomes, times), ``flat`` (outcomes that scores do not predict), ``popular`` and
-    ``empty`` (shares of slates), ``slow`` (times the latency).
-    """
+
+class World:
+    """Draws exposures, what becomes of them, and organic events."""
 
     def __init__(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
-        self._known = known()
-        self._ages = self._known.users["age"].to_numpy()
 
-    def exposures(
-        self, users: int, changes: dict[str, Any] | None = None, release: str = RELEASE
-    ) -> pa.Table:
-        """One to five slates of each of so many users over the day."""
-        moved = changes or {}
-        people = np.arange(USERS) if "young" not in moved else np.flatnonzero(self._ages < 35)
-        chosen = self._random.choice(people, users, replace=False)
-        strange = self._random.random(users) < moved.get("strangers", 0.0)
-        rows = []
-        for user, new in zip(chosen, strange, strict=True):
-            for _ in range(self._random.integers(1, 6)):
-                rows.append(self._slate(int(user), bool(new), len(rows), moved, release))
-        return pa.Table.from_pylist(rows, schema=tables.EXPOSURES)
-
-    def outcomes(self, exposures: pa.Table, changes: dict[str, Any] | None = None) -> pa.Table:
-        """What users make of slates: as the scores promise where they look."""
-        moved = changes or {}
-        rows: list[dict[str, Any]] = []
-        for slate in exposures.to_pylist():
-            if slate["rung"] != "personalised":
-                continue
-            for item in slate["items"]:
-                promised = _RATE if moved.get("flat") else item["score"] - moved.get("score", 0.0)
-                chance = promised * LOOKED[item["position"] - 1] * moved.get("rate", 1.0)
-                if self._random.random() < chance:
-                    rows.append(self._done(slate["user_id"], item["item_id"], "like", len(rows), slate))
-        return pa.Table.from_pylist(rows, schema=tables.OUTCOMES)
-
-    def organic(self, rows: int, changes: dict[str, Any] | None = None) -> pa.Table:
-        """What users do by themselves; the training data are of the same kind."""
-        moved = changes or {}
-        weights = 1 / np.arange(1, ITEMS + 1) ** 0.8
-        items = self._random.choice(ITEMS, rows, p=weights / weights.sum())
-        names = [f"i{i}" for i in items]
-        found = []
-        for row, name in enumerate(names):
-            if self._random.random() < moved.get("viral", 0.0):
-                name = "i70"
-            if self._random.random() < moved.get("unknown", 0.0):
-                name = "brand new"
-            event = "hide" if self._random.random() < moved.get("hides", 0.1) else "like"
-            user = f"u{self._random.integers(0, USERS)}"
-            found.append(self._done(user, name, event, row, None))
-        return pa.Table.from_pylist(found, schema=tables.EVENTS)
-
-    def log(self, changes: dict[str, Any] | None = None, users: int = 300) -> Log:
+    def log(self, changes: Changes = QUIET, users: int = 300, organic: int = 600) -> Log:
         """A whole day whose outcomes have all come."""
         exposures = self.exposures(users, changes)
         end = DAY + timedelta(days=1)
-        complete = end + timedelta(days=1)
-        return Log(
-            DAY, end, complete, exposures, self.outcomes(exposures, changes), self.organic(600, changes)
-        )
+        outcomes = self.outcomes(exposures, changes)
+        return Log(DAY, end, end + timedelta(days=1), exposures, outcomes, self.organic(organic, changes))
 
-    def _slate(self, user: int, new: bool, row: int, moved: dict[str, Any], release: str) -> dict[str, Any]:
-        likes = 0 if user % 3 else 1
-        weights = np.where(np.arange(ITEMS) % 4 == likes, 4.0, 1.0) / np.arange(1, ITEMS + 1) ** 0.3
-        weights *= np.where(np.arange(ITEMS) % 4 == 0, moved.get("genre", 1.0), 1.0)
-        items = self._random.choice(ITEMS, LENGTH, replace=False, p=weights / weights.sum())
-        if self._random.random() < moved.get("top", 0.0) and 70 not in items:
-            items[0] = 70
-        scores = np.sort(self._random.beta(2, 6, LENGTH) + moved.get("score", 0.0))[::-1]
-        popular = self._random.random() < moved.get("popular", 0.0)
-        shown: Sequence[int] = [] if self._random.random() < moved.get("empty", 0.0) else items
-        surface = "tv" if self._random.random() < moved.get("tv", 0.5) else "phone"
-        return {
-            "exposure_id": f"{release}-{row}",
-            "timestamp": DAY + timedelta(seconds=int(self._random.integers(0, 86_400))),
-            "user_id": f"{'new' if new else 'u'}{user}",
-            "assigned_variant": "stable",
-            "served_variant": "stable",
-            "release_id": release,
-            "rung": "popular" if popular else "personalised",
-            "latency_ms": float(self._random.gamma(4, 5)) * moved.get("slow", 1.0),
-            "context": json.dumps({"surface": surface}),
-            "items": [
-                {"item_id": f"i{i}", "score": s, "position": p, "source": "two_tower", "propensity": 1.0}
-                for p, (i, s) in enumerate(zip(shown, scores, strict=False), start=1)
+    def exposures(self, users: int, changes: Changes = QUIET, release: str = RELEASE) -> pa.Table:
+        """One to five slates of each of so many users over the day."""
+        people = np.flatnonzero(_AGES < 35) if changes.young else np.arange(USERS)
+        chosen = self._random.choice(people, users, replace=False)
+        prefix = np.where(self._random.random(users) < changes.strangers, "new", "u")
+        each = self._random.integers(1, 6, users)
+        owners, prefixes = np.repeat(chosen, each), np.repeat(prefix, each)
+        rows = len(owners)
+        items = self._shown(owners, changes)
+        # Some like more of everything, so scores differ at the same position too.
+        levels = self._random.uniform(0.2, 1.0, (rows, 1))
+        scores = levels * -np.sort(-self._random.beta(2, 4, (rows, LENGTH)), axis=1) + changes.score
+        surfaces = np.where(self._random.random(rows) < changes.tv, "tv", "phone")
+        popular = self._random.random(rows) < changes.popular
+        lengths = np.where(self._random.random(rows) < changes.empty, 0, LENGTH)
+        kept = np.arange(LENGTH) < lengths[:, np.newaxis]
+        field = tables.EXPOSURES.field("items").type.value_type
+        cells = pa.StructArray.from_arrays(
+            [
+                pa.array([f"i{i}" for i in items[kept]]),
+                pa.array(scores[kept]),
+                pa.array(np.broadcast_to(np.arange(1, LENGTH + 1), items.shape)[kept], pa.int32()),
+                pa.array(["two_tower"] * int(kept.sum())),
+                pa.array(np.ones(int(kept.sum()))),
             ],
+            fields=list(field),
+        )
+        columns: dict[str, Any] = {
+            "exposure_id": [f"{release}-{row}" for row in range(rows)],
+            "timestamp": _times(self._random.integers(0, _DAY, rows)),
+            "user_id": [f"{p}{o}" for p, o in zip(prefixes, owners, strict=True)],
+            "assigned_variant": ["stable"] * rows,
+            "served_variant": ["stable"] * rows,
+            "release_id": [release] * rows,
+            "rung": np.where(popular, "popular", "personalised"),
+            "latency_ms": self._random.gamma(4, 5, rows) * changes.slow,
+            "context": [json.dumps({"surface": surface}) for surface in surfaces],
+            "items": pa.ListArray.from_arrays(np.r_[0, np.cumsum(lengths)].astype(np.int32), cells),
         }
+        return _table(columns, rows, tables.EXPOSURES)
 
-    def _done(
-        self, user: str, item: str, event: str, row: int, slate: dict[str, Any] | None
-    ) -> dict[str, Any]:
-        at = DAY + timedelta(seconds=row)
-        found = {
-            "event_id": f"e{row}",
-            "user_id": user,
-            "item_id": item,
-            "event": event,
-            "value": None,
-            "timestamp": at,
-            "received": at,
-            "exposure_id": slate and slate["exposure_id"],
-            "organic": slate is None,
+    def outcomes(self, exposures: pa.Table, changes: Changes = QUIET) -> pa.Table:
+        """What users make of slates: as the scores promise, where they look."""
+        slates, items, promised, positions = _cells(exposures)
+        promised = promised - changes.score
+        if changes.flat:
+            promised = np.full(len(promised), promised.mean())
+        chance = promised * LOOKED[positions - 1] * changes.rate
+        hit = np.flatnonzero(self._random.random(len(slates)) < chance)
+        at = pa.array(slates[hit])
+        columns: dict[str, Any] = {
+            **_done(
+                exposures["user_id"].take(at).to_pylist(), [items[i] for i in hit], ["like"] * len(hit), "o"
+            ),
+            "exposure_id": exposures["exposure_id"].take(at),
+            "organic": [False] * len(hit),
+            "assigned_variant": ["stable"] * len(hit),
+            "release_id": exposures["release_id"].take(at),
         }
-        if slate is not None:
-            found |= {"assigned_variant": "stable", "release_id": slate["release_id"]}
-        return found
+        return _table(columns, len(hit), tables.OUTCOMES)
+
+    def organic(self, rows: int, changes: Changes = QUIET) -> pa.Table:
+        """What users do by themselves."""
+        weights = 1 / np.arange(1, ITEMS + 1) ** 0.8
+        items = self._random.choice(ITEMS, rows, p=weights / weights.sum())
+        items[self._random.random(rows) < changes.viral] = 70
+        new = self._random.random(rows) < changes.unknown
+        hides = self._random.random(rows) < changes.hides
+        users = [f"u{u}" for u in self._random.integers(0, USERS, rows)]
+        names = ["brand new" if n else f"i{i}" for i, n in zip(items, new, strict=True)]
+        columns: dict[str, Any] = {
+            **_done(users, names, ["hide" if h else "like" for h in hides], "e"),
+            "organic": [True] * rows,
+        }
+        return _table(columns, rows, tables.EVENTS)
+
+    def _shown(self, owners: Ints, changes: Changes) -> Ints:
+        """Items without repetition, by taste (Gumbel noise makes it a weighted draw)."""
+        genres = np.arange(ITEMS) % 4
+        liked = genres == np.where(owners % 3, 0, 1)[:, np.newaxis]
+        weights = np.where(liked, 4.0, 1.0) / np.arange(1, ITEMS + 1) ** 0.3
+        weights = weights * np.where(genres == 0, changes.comedy, 1.0)
+        drawn = np.log(weights) + self._random.gumbel(size=weights.shape)
+        drawn[self._random.random(len(owners)) < changes.top, 70] = np.inf
+        items: Ints = np.argsort(-drawn, axis=1)[:, :LENGTH]
+        return items
 
 
 def release(seed: int = 1, users: int = 600) -> Release:
-    """The release behind this traffic, described from slates of its own."""
+    """The release behind this traffic, described from slates and training data of its own."""
     world = World(seed)
-    # Training data are of outcomes and organic events alike, as a log that was learnt from is.
     exposures = world.exposures(users)
-    columns = ["user_id", "item_id", "event", "value", "timestamp"]
-    done = pa.concat_tables([world.outcomes(exposures).select(columns), world.organic(1200).select(columns)])
+    names = ["user_id", "item_id", "event", "value", "timestamp"]
+    done = pa.concat_tables([world.outcomes(exposures).select(names), world.organic(2 * users).select(names)])
     weights = [EVENTS[event].weight for event in done["event"].to_pylist()]
-    table = done.append_column("weight", pa.array(weights, pa.float64()))
-    described = json.loads(
-        json.dumps({"interactions": statistics.describe_interactions(table)}, sort_keys=True)
+    described = statistics.describe_interactions(done.append_column("weight", pa.array(weights)))
+    shipped = json.loads(json.dumps({"interactions": described}, sort_keys=True))
+    reference = Reference.of(world.exposures(users), KNOWN, ("surface",))
+    return Release(RELEASE, KNOWN, shipped, EVENTS, Reference.from_json(reference.to_json()))
+
+
+def _done(users: Sequence[str], items: Sequence[str], events: Sequence[str], name: str) -> dict[str, Any]:
+    rows = len(users)
+    times = _times(np.arange(rows, dtype=np.int64))
+    return {
+        "event_id": [f"{name}{row}" for row in range(rows)],
+        "user_id": users,
+        "item_id": items,
+        "event": events,
+        "timestamp": times,
+        "received": times,
+    }
+
+
+def _cells(exposures: pa.Table) -> tuple[Ints, list[str], npt.NDArray[np.float64], Ints]:
+    """Each item shown on the personalised rung: its slate, id, score and position."""
+    found = [
+        (slate, cell["item_id"], cell["score"], cell["position"])
+        for slate, (cells, rung) in enumerate(
+            zip(exposures["items"].to_pylist(), exposures["rung"].to_pylist(), strict=True)
+        )
+        if rung == "personalised"
+        for cell in cells
+    ]
+    slates, items, scores, positions = zip(*found, strict=True) if found else ((), (), (), ())
+    return (
+        np.asarray(slates, np.int64),
+        list(items),
+        np.asarray(scores, np.float64),
+        np.asarray(positions, np.int64),
     )
-    reference = Reference.of(world.exposures(users), known(), ("surface",))
-    return Release(RELEASE, known(), described, EVENTS, Reference.from_json(reference.to_json()))
+
+
+def _times(offsets: Ints) -> pa.Array:
+    return pa.array(offsets + _START).cast(pa.timestamp("us", "UTC"))
+
+
+def _table(columns: dict[str, Any], rows: int, schema: pa.Schema) -> pa.Table:
+    arrays = []
+    for field in schema:
+        found = columns.get(field.name)
+        if found is None:
+            arrays.append(pa.nulls(rows, field.type))
+        elif isinstance(found, pa.ChunkedArray):
+            arrays.append(found.combine_chunks().cast(field.type))
+        else:
+            arrays.append(found if isinstance(found, pa.Array) else pa.array(found, field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)

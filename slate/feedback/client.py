@@ -4,6 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Any, Final
 
 from slate.errors import ConfigError, DataError, StorageError
@@ -47,7 +48,7 @@ def ask(url: str, body: bytes | None, key: str | None) -> dict[str, Any]:
             if error.code not in _LATER:
                 raise DataError(f"{url}: {problem}") from error
             wait = float(error.headers.get("retry-after", 1))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             problem, wait = str(error), min(0.2 * 2**attempt, _LONGEST_WAIT)
         if attempt + 1 < _TRIES:
             time.sleep(min(wait, _LONGEST_WAIT))

@@ -1,5 +1,6 @@
 """A real Redis of a test's own: started, killed and started again on the same files."""
 
+import random
 import shutil
 import signal
 import socket
@@ -26,7 +27,7 @@ class RedisProcess:
         self._command = [found, "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
         self._command += ["--appendonly", "yes" if append_only else "no", "--appendfsync", flush]
         for _ in range(5):
-            self.port = _free_port()
+            self.port = free_port()
             if self.start():
                 return
         raise AssertionError(f"redis-server does not start; see {folder}/log")
@@ -63,7 +64,13 @@ class RedisProcess:
             client.flushall()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port() -> int:
+    """A port that the kernel gives to no outgoing connection, so that it is still free after a kill."""
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port

@@ -1,152 +1,119 @@
 """Endpoint, consumer and store are killed at random instants: nothing acknowledged is lost or counted twice.
 
-A client sends until it has an answer, as clients do, and sends every tenth request again although it had one.
-``SLATE_KILL_SEED`` repeats the choices of a run (not its instants: those are the machine's).
+All of them are the real programs, and clients talk to the endpoint over HTTP. ``SLATE_KILL_SEED`` repeats the
+choices of a run (not its instants: those are the machine's).
 """
 
-import json
+import base64
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
 from slate.config import FeedbackConfig
-from slate.feedback.consumer import HISTORY, LOG
+from slate.feedback.consumer import HISTORY, INDEX, LOG
+from slate.feedback.endpoint.keys import VARIABLE as KEYS
+from slate.feedback.exposure import ExposureLog
 from slate.feedback.open import VARIABLE, open_queue, open_state
-from slate.feedback.queue import EVENTS, Queue
+from slate.feedback.queue import EVENTS, EXPOSURES, Queue
+from slate.feedback.signing import VARIABLE as SIGNING
+from slate.feedback.signing import Signer
+from slate.feedback.writer import BackgroundWriter
 from slate.storage import LocalStore
-from tests.feedback.stores import RedisProcess
+from tests.feedback.clients import USERS, Client, Sent
+from tests.feedback.endpoint.world import DATASET
+from tests.feedback.killable import PATIENCE, Program
+from tests.feedback.stores import RedisProcess, free_port
 from tests.feedback.written import rows
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
-RESENT = 0.1
-VICTIMS = ("endpoint", "consumer", "store")
+SECRET = "the-secret-of-the-shop"
+SIGNATURE = b"a signing key of the shop"
+CLIENTS = 3
+HISTORY_LENGTH = 50
+#: So often one is killed again before it is at work.
+EARLY = 0.2
 
 
-class Killable:
-    """A program of :mod:`tests.feedback.programs`; when it is killed one that is loaded takes its place."""
+@dataclass
+class World:
+    """The programs, their clients, and how often each was killed."""
 
-    def __init__(self, role: str, config: FeedbackConfig, environment: dict[str, str], store: Path) -> None:
-        self._command = [sys.executable, "-m", "tests.feedback.programs", role, config.model_dump_json()]
-        self._command.append(str(store))
-        self._environment = environment
-        self._started: list[subprocess.Popen[str]] = []
-        self._spare = self._load()
-        self.start()
+    folder: Path
+    config: FeedbackConfig
+    environment: dict[str, str]
+    redis: RedisProcess | None
+    chance: random.Random
 
-    def start(self) -> None:
-        spare, self._spare = self._spare, self._load()
-        # Every other one comes back under another name, and so waits for the claims to run out.
-        _tell(spare, f"name-{len(self._started) // 2}")
-        self.process = spare
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def close(self) -> None:
-        """Kill all for good. Only now is no pipe in use."""
-        for process in self._started:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                with suppress(BrokenPipeError):
-                    pipe.close()  # type: ignore[union-attr]
-
-    def _load(self) -> "subprocess.Popen[str]":
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            self._command, cwd=ROOT, env=self._environment, stdin=pipe, stdout=pipe, text=True
+    def __post_init__(self) -> None:
+        file = self.folder / "config.yaml"
+        file.write_text(yaml.safe_dump({"dataset": DATASET, "feedback": self.config.model_dump()}))
+        common = ["--config", str(file)]
+        self.log = self.folder / "log"
+        self.endpoint = Program(
+            self.folder / "endpoint", ["events", "serve", *common], self.environment, "events of"
         )
-        self._started.append(process)
-        return process
+        consume = ["events", "consume", *common, "--store", str(self.log)]
+        self.consumer = Program(self.folder / "consumer", consume, self.environment, "consuming")
+        self.killed: Counter[str] = Counter()
+        self.failed = threading.Event()
 
+    def kill_endpoint(self, count: int, sent: Sent) -> None:
+        for _ in range(count):
+            if self._until_right(lambda: self._until_answering(sent)):
+                self.endpoint.kill()
+                self.endpoint.start()
+                self.killed["endpoint"] += 1
 
-def _tell(process: "subprocess.Popen[str]", line: str) -> None:
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):
-        process.stdin.write(line + "\n")
-        process.stdin.flush()
+    def kill_consumer(self, count: int) -> None:
+        for number in range(count):
+            if self._until_right(self.consumer.until_at_work):
+                self.consumer.kill()
+                # Every other one comes back under another name, and so waits for the claims to run out.
+                self.consumer.start("--name", f"name-{number // 2}")
+                self.killed["consumer"] += 1
 
+    def kill_store(self, count: int, sent: Sent) -> None:
+        assert self.redis is not None or not count
+        for _ in range(count):
+            if self.redis is not None and self._until_right(lambda: self._until_answering(sent)):
+                self.redis.kill()
+                assert self.redis.start(), "the store does not come back"
+                self.killed["store"] += 1
 
-def _hear(process: "subprocess.Popen[str]") -> str:
-    """The next line; empty where the process ended before it was whole."""
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    return line if line.endswith("\n") else ""
+    def _until_right(self, at_work: Callable[[], None]) -> bool:
+        """At work, mostly, and then some time; false where another killer has failed."""
+        if self.chance.random() >= EARLY:
+            at_work()
+        time.sleep(self.chance.uniform(0.0, 0.6))
+        return not self.failed.is_set()
 
+    def _until_answering(self, sent: Sent) -> None:
+        before, end = sent.answers, time.monotonic() + PATIENCE
+        while sent.answers == before and not self.failed.is_set():
+            assert time.monotonic() < end, "nothing is acknowledged any more"
+            self.endpoint.keep()
+            time.sleep(0.02)
 
-class Client:
-    """Sends events until it is told to stop, each until it is acknowledged."""
-
-    def __init__(self, endpoint: Killable, seed: int) -> None:
-        self._endpoint = endpoint
-        self._random = random.Random(seed)
-        self._stop = threading.Event()
-        self.acknowledged: list[str] = []
-        self.added: Counter[str] = Counter()
-        self.again = 0
-        self._given_up = False
-        self._thread = threading.Thread(target=self._send_all)
-        self._thread.start()
-
-    def stop(self, strict: bool = True) -> None:
-        self._stop.set()
-        self._given_up = not strict
-        self._thread.join(PATIENCE)
-        assert not self._thread.is_alive(), "an event has no known outcome"
-
-    def _send_all(self) -> None:
-        number = 0
-        while not self._stop.is_set():
-            size = self._random.randint(1, 20)
-            names = [f"e{number + place}" for place in range(size)]
-            number += size
-            self._send(names)
-            self.acknowledged += names
-            time.sleep(0.003)  # Leaves the machine to the others.
-            if self._random.random() < RESENT:
-                self.again += size
-                self._send(self._random.sample(self.acknowledged, min(size, len(self.acknowledged))))
-
-    def _send(self, names: list[str]) -> None:
-        while not self._given_up:
-            # One process a request: another one's answers are not for it.
-            process = self._endpoint.process
-            _tell(process, json.dumps(names))
-            answer = _hear(process)
-            outcome = json.loads(answer) if answer else None
-            if isinstance(outcome, list):
-                self.added.update(name for name, new in zip(names, outcome, strict=True) if new)
-                return
-            time.sleep(0.005)
-
-
-def _world(tmp_path: Path, redis: RedisProcess | None) -> tuple[FeedbackConfig, dict[str, str]]:
-    config = FeedbackConfig(
-        state=str(tmp_path / "state.db"),
-        durability="process",
-        batch_rows=60,
-        batch_s=0.05,
-        claim_s=0.4,
-        history=50,
-        replayable=500,
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment.pop(VARIABLE, None)
-    if redis is not None:
-        environment[VARIABLE] = redis.url
-    return config, environment
+    def until_done(self, queue: Queue) -> None:
+        """However slow the disk is; but not where nothing moves any more."""
+        waiting, end = -1, 0.0
+        groups = [(EVENTS, LOG), (EVENTS, HISTORY), (EXPOSURES, LOG), (EXPOSURES, INDEX)]
+        while left := sum(queue.depth(stream, group) for stream, group in groups):
+            if left != waiting:
+                waiting, end = left, time.monotonic() + PATIENCE
+            assert time.monotonic() < end, f"the consumer is stuck with {left} records"
+            self.consumer.keep()
+            time.sleep(0.05)
 
 
 def _kill_and_check(
@@ -154,85 +121,113 @@ def _kill_and_check(
 ) -> None:
     seed = int(os.environ.get("SLATE_KILL_SEED", int.from_bytes(os.urandom(4), "big")))
     print(f"SLATE_KILL_SEED={seed}")
-    chance = random.Random(seed)
-    victims = chance.sample(VICTIMS, len(VICTIMS)) if redis else ["consumer", "endpoint"]
-    config, environment = _world(tmp_path, redis)
-    endpoint = Killable("endpoint", config, environment, tmp_path / "log")
-    consumer = Killable("consumer", config, environment, tmp_path / "log")
-    client = Client(endpoint, seed)
-    killed: Counter[str] = Counter()
-    try:
-        for place in range(kills):
-            victim = victims[place % len(victims)]
-            _until_working(endpoint, client)
-            time.sleep(chance.uniform(0.0, 0.5))
-            if victim == "store":
-                assert redis is not None
-                redis.kill()
-                assert redis.start(), "the store does not come back"
-            else:
-                program = endpoint if victim == "endpoint" else consumer
-                program.kill()
-                program.start()
-            killed[victim] += 1
-        _until_working(endpoint, client)
-        client.stop()
-        if redis is not None:
-            monkeypatch.setenv(VARIABLE, redis.url)
-        queue = open_queue(config)
-        _until_done(queue)
-        consumer.process.terminate()
-        assert consumer.process.wait(PATIENCE) == 0
-    finally:
-        consumer.close()
-        endpoint.kill()
-        client.stop(strict=False)
-        endpoint.close()
-    print(f"{killed} killed, {len(client.acknowledged)} acknowledged, {client.again} sent again")
-    _check(client, tmp_path / "log", config)
-
-
-def _until_working(endpoint: Killable, client: Client) -> None:
-    """A process that is still starting has nothing to lose: wait for another answer."""
-    before, end = len(client.acknowledged), time.monotonic() + PATIENCE
-    while len(client.acknowledged) == before:
-        assert time.monotonic() < end, "nothing is acknowledged any more"
-        time.sleep(0.005)
-
-
-def _until_done(queue: Queue) -> None:
-    """However slow the disk is; but not where nothing moves any more."""
-    waiting, end = -1, 0.0
-    while left := queue.depth(EVENTS, LOG) + queue.depth(EVENTS, HISTORY):
-        if left != waiting:
-            waiting, end = left, time.monotonic() + PATIENCE
-        assert time.monotonic() < end, f"the consumer is stuck with {left} records"
-        time.sleep(0.05)
-
-
-def _check(client: Client, log: Path, config: FeedbackConfig) -> None:
-    store = LocalStore(log)
-    counted = Counter(row["event_id"] for row in rows(store, "events"))
-    assert client.acknowledged
-    lost = set(client.acknowledged) - set(counted)
-    twice = {name: count for name, count in counted.items() if count > 1}
-    assert (len(lost), len(twice)) == (0, 0), (
-        f"lost: {sorted(lost)[:5]}, of which the queue took {sum(client.added[name] for name in lost)}, "
-        f"twice: {list(twice.items())[:5]}"
+    environment = {KEYS: f"shop:{SECRET}:outcomes+organic"}
+    environment[SIGNING] = f"k1:{base64.b64encode(SIGNATURE).decode()}"
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if redis is not None:
+        monkeypatch.setenv(VARIABLE, redis.url)
+    config = FeedbackConfig(
+        port=free_port(),
+        state=str(tmp_path / "state.db"),
+        durability="process",
+        batch_rows=100,
+        batch_s=0.1,
+        claim_s=0.4,
+        history=HISTORY_LENGTH,
+        replayable=500,
+        user_events_per_hour=10_000_000,
+        drain_s=0.0,
     )
-    assert set(counted) == set(client.acknowledged)
-    assert max(client.added.values()) == 1
-    outcomes = Counter(row["event_id"] for row in rows(store, "outcomes"))
-    assert outcomes == Counter(name for name in client.acknowledged if int(name[1:]) % 2)
+    world = World(tmp_path, config, environment, redis, random.Random(seed))
+    queue = open_queue(config)
+    writer = BackgroundWriter(queue, EXPOSURES)
+    sent = Sent(ExposureLog("stable", Signer({"k1": SIGNATURE}), writer))
+    with _clients(world, sent, seed) as clients:
+        _kill(world, sent, kills)
+        for client in clients:
+            client.stop()
+    writer.close(PATIENCE)
+    assert (writer.dropped, len(sent.events) > 0) == (0, True)
+    world.consumer.until_at_work()
+    world.until_done(queue)
+    world.endpoint.end()
+    world.consumer.end()
+    print(
+        f"{dict(world.killed)} killed, {len(sent.events)} events acknowledged, {sent.again} sent again, "
+        f"{sent.unknown} requests without an answer, "
+        f"{world.endpoint.gave_up + world.consumer.gave_up} starts without a store"
+    )
+    assert sum(world.killed.values()) == kills
+    _check(world, sent, config)
+    queue.close()
+
+
+def _kill(world: World, sent: Sent, kills: int) -> None:
+    """One killer a victim: two may be away at once."""
+    victims = 2 if world.redis is None else 3
+    shares = [kills // victims + (place < kills % victims) for place in range(victims)]
+    with ThreadPoolExecutor(victims) as threads:
+        killers = [
+            threads.submit(world.kill_endpoint, shares[0], sent),
+            threads.submit(world.kill_consumer, shares[1]),
+        ]
+        if world.redis is not None:
+            killers.append(threads.submit(world.kill_store, shares[2], sent))
+        for killer in as_completed(killers):
+            if killer.exception() is not None:
+                world.failed.set()
+        for killer in killers:
+            killer.result()
+
+
+@contextmanager
+def _clients(world: World, sent: Sent, seed: int) -> Iterator[list[Client]]:
+    """Clients that send; nothing outlives a failure."""
+    clients = [Client(sent, world.config.port, SECRET, seed + place) for place in range(CLIENTS)]
+    try:
+        yield clients
+    except BaseException:
+        world.endpoint.kill()
+        world.consumer.kill()
+        raise
+    finally:
+        for client in clients:
+            client.abandon()
+
+
+def _check(world: World, sent: Sent, config: FeedbackConfig) -> None:
+    store = LocalStore(world.log)
+    counted = Counter(row["event_id"] for row in rows(store, "events"))
+    lost = set(sent.events) - set(counted)
+    twice = {name: count for name, count in counted.items() if count > 1}
+    assert (len(lost), len(twice)) == (0, 0), f"lost: {sorted(lost)[:5]}, twice: {list(twice.items())[:5]}"
+    assert set(counted) == set(sent.events)
+    assert sent.accepted <= len(sent.events)
+    outcomes = {name: event for name, event in sent.events.items() if "exposure_id" in event}
+    answered = rows(store, "outcomes")
+    assert Counter(row["event_id"] for row in answered) == Counter(list(outcomes))
+    assert {row["position"] for row in answered} <= {2, None}
+    shown = Counter(row["exposure_id"] for row in rows(store, "exposures"))
+    assert shown == Counter(str(event["exposure_id"]) for event in outcomes.values())
     assert rows(store, "quarantine") == []
+    _check_positions(store, len(counted))
+    _check_histories(sent, config)
+
+
+def _check_positions(store: LocalStore, count: int) -> None:
+    """Files follow each other from the first position to the last."""
     bounds = sorted({tuple(map(int, key[-33:-8].split("-"))) for key in store.list("events/")})
-    assert bounds[0][0] == 1
-    assert bounds[-1][1] == len(counted)
+    assert (bounds[0][0], bounds[-1][1]) == (1, count)
     assert all(last + 1 == first for (_, last), (first, _) in pairwise(bounds))
-    last = [name for name in client.acknowledged if int(name[1:]) % 7 == 3]
-    remembered = {one.event_id for one in open_state(config).history("user-3")}
-    assert len(remembered) == min(config.history, len(last))
-    assert remembered <= set(last)
+
+
+def _check_histories(sent: Sent, config: FeedbackConfig) -> None:
+    state = open_state(config)
+    for number in range(USERS):
+        own = [event for event in sent.events.values() if event["user_id"] == f"user-{number}"]
+        latest = sorted(own, key=lambda event: str(event["timestamp"]))[-HISTORY_LENGTH:]
+        assert [one.item_id for one in state.history(f"user-{number}")] == [e["item_id"] for e in latest]
+    state.close()
 
 
 @pytest.fixture
@@ -253,5 +248,7 @@ def test_a_few_kills(tmp_path: Path, redis: RedisProcess | None, monkeypatch: py
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("redis", ["sqlite", "always"], indirect=True)
-def test_a_hundred_kills(tmp_path: Path, redis: RedisProcess | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    _kill_and_check(tmp_path, redis, 100, monkeypatch)
+def test_two_hundred_kills(
+    tmp_path: Path, redis: RedisProcess | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _kill_and_check(tmp_path, redis, 200, monkeypatch)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from slate.clock import ManualClock
-from slate.feedback.state import Happened, ItemChange
+from slate.feedback.state import Happened, ItemChange, LiveUser
 from tests.feedback.conftest import Backend
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -53,6 +53,20 @@ def test_what_a_user_blocks_adds_up(backend: Backend) -> None:
     state.block("ann", [])
     assert backend.state().blocked("ann") == {"x", "y", "z"}
     assert state.blocked("bob") == frozenset()
+
+
+def test_several_users_are_looked_up_at_once(backend: Backend) -> None:
+    state = backend.state()
+    late, early = _happened("b", 2.0, 0.5), _happened("c", 1.0)
+    state.remember({"ann": [late, early], "bob": [late]}, keep=9)
+    state.block("ann", ["x"])
+    state.block("cy", ["y", "z"])
+    assert state.users(["ann", "cy", "stranger"]) == {
+        "ann": LiveUser([early, late], frozenset("x")),
+        "cy": LiveUser([], frozenset("yz")),
+    }
+    assert state.users({"bob"}) == {"bob": LiveUser([late])}
+    assert state.users([]) == {}
 
 
 def test_a_slate_belongs_to_its_release_and_expires(backend: Backend) -> None:

@@ -10,20 +10,20 @@ from components.image import PLACEHOLDER
 @dsl.component(base_image=PLACEHOLDER, install_kfp_package=False)
 def collect(
     dataset_config: dict[str, Any],
-    store: str,
+    log: str,
     events_fingerprint: str,
     code_fingerprint: str,
     dataset: dsl.Input[dsl.Dataset],
     collected: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
-    """The data set with every event of the log. The fingerprints are there for the step's cache key."""
+    """The data set with every event of the log of a store, empty for none. The fingerprints are there for the step's cache key."""
     import json
     from pathlib import Path
 
     from slate.steps.collect import collect
 
     print(f"events {events_fingerprint}, code {code_fingerprint}")
-    values = collect(dataset_config, store, Path(dataset.path), Path(collected.path))
+    values = collect(dataset_config, log, Path(dataset.path), Path(collected.path))
     metrics.metadata.update(values)
     Path(metrics.path).write_text(json.dumps(values), encoding="utf-8")

@@ -18,6 +18,7 @@ def evaluate(
     gate_config: dict[str, Any],
     recommend: dict[str, Any],
     rollout: dict[str, Any],
+    incremental: dict[str, Any],
     store: str,
     champion: str,
     code_fingerprint: str,
@@ -31,25 +32,30 @@ def evaluate(
     metrics: dsl.Output[dsl.Metrics],
     report: dsl.Output[dsl.HTML],
 ) -> None:
-    """An unsealed release, its measurements and the report. No champion is the empty string."""
+    """An unsealed release, its measurements and the report. No champion is the empty string.
+
+    ``incremental`` is empty in a full training.
+    """
     import json
     from pathlib import Path
 
     from slate.steps.evaluate import evaluate
 
     print(f"code {code_fingerprint}")
+    sections = {
+        "dataset": dataset_config,
+        "split": split_config,
+        "retrieval": retrieval,
+        "index": index_config,
+        "ranking": ranking,
+        "evaluation": evaluation_config,
+        "gate": gate_config,
+        "recommend": recommend,
+        "rollout": rollout,
+        "incremental": incremental,
+    }
     values = evaluate(
-        {
-            "dataset": dataset_config,
-            "split": split_config,
-            "retrieval": retrieval,
-            "index": index_config,
-            "ranking": ranking,
-            "evaluation": evaluation_config,
-            "gate": gate_config,
-            "recommend": recommend,
-            "rollout": rollout,
-        },
+        {name: section for name, section in sections.items() if section},
         Path(splits.path),
         Path(dataset.path),
         Path(two_tower.path),

@@ -25,8 +25,9 @@ def open_run(
     data_fingerprint: str,
     code_fingerprint: str,
     store: str,
+    incremental: dict[str, Any],
 ) -> str:
-    """Empty, or why the run is not recorded."""
+    """Empty, or why the run is not recorded. ``incremental`` is empty in a full training."""
     from slate.steps.open_run import open_run
 
     sections = {
@@ -40,5 +41,7 @@ def open_run(
         "recommend": recommend,
         "rollout": rollout,
         "drift": drift,
+        "incremental": incremental,
     }
-    return open_run(tracking, run_id, job, sections, data_fingerprint, code_fingerprint, store)
+    given = {name: section for name, section in sections.items() if section}
+    return open_run(tracking, run_id, job, given, data_fingerprint, code_fingerprint, store)

@@ -7,12 +7,11 @@ from typing import Any
 
 from kfp import dsl
 
-from components.collect import collect
 from components.open_parent import open_parent
 from components.split_since import split_since
 from components.update_ranker import update_ranker
 from components.update_two_tower import update_two_tower
-from pipelines.parts import Given, Models, examined, indexed, ingested, recorded, released
+from pipelines.parts import Given, Models, collected, examined, indexed, recorded, released
 from pipelines.resources import NEEDS
 
 
@@ -33,6 +32,7 @@ def incremental(
     store: str,
     champion: str,
     data_fingerprint: str,
+    log: str,
     events_fingerprint: str,
     code_fingerprint: str,
     run_id: str,
@@ -40,10 +40,9 @@ def incremental(
     cache: str,
     rollout_requested: bool,
 ) -> None:
-    """Parameters as of :func:`pipelines.training.training`, and two more.
+    """Parameters as of :func:`pipelines.training.training`, and ``incremental``, the section of that name.
 
-    ``champion`` is the release to start from and to beat at once, and there must be one. ``incremental`` is
-    the section of that name, ``events_fingerprint`` stands for the log of events in the cache key.
+    ``champion`` is the release to start from and to beat at once, and there must be one.
     """
     given = Given(
         dataset=dataset,
@@ -60,22 +59,16 @@ def incremental(
         store=store,
         champion=champion,
         data_fingerprint=data_fingerprint,
+        log=log,
+        events_fingerprint=events_fingerprint,
         code_fingerprint=code_fingerprint,
         run_id=run_id,
         cache=cache,
         rollout_requested=rollout_requested,
+        incremental=incremental,
     )
     with dsl.ExitHandler(recorded(given), name="outcome"):
-        collected = NEEDS["collect"].apply(
-            collect(
-                dataset_config=dataset,
-                store=store,
-                events_fingerprint=events_fingerprint,
-                code_fingerprint=code_fingerprint,
-                dataset=ingested(given).outputs["dataset"],
-            )
-        )
-        data = examined(given, collected.outputs["collected"])
+        data = examined(given, collected(given))
         # What stops the run is known before anything is trained; nothing of the comparison is read.
         opened = (
             NEEDS["open_parent"]

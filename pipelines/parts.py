@@ -3,12 +3,13 @@
 These functions run while a pipeline function is compiled, and add tasks to it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kfp import dsl
 
 from components.build_index import build_index
+from components.collect import collect
 from components.drift import drift as compare_snapshots
 from components.evaluate import evaluate
 from components.gate import gate as decide
@@ -25,7 +26,10 @@ from pipelines.resources import NEEDS
 
 @dataclass(frozen=True)
 class Given:
-    """The parameters that both pipelines have; see :func:`pipelines.training.training`."""
+    """The parameters that both pipelines have; see :func:`pipelines.training.training`.
+
+    ``incremental`` is empty where the pipeline has no such section.
+    """
 
     dataset: Any
     split: Any
@@ -41,10 +45,13 @@ class Given:
     store: Any
     champion: Any
     data_fingerprint: Any
+    log: Any
+    events_fingerprint: Any
     code_fingerprint: Any
     run_id: Any
     cache: Any
     rollout_requested: Any
+    incremental: Any = field(default_factory=dict)
     job: Any = dsl.PIPELINE_JOB_ID_PLACEHOLDER
 
 
@@ -90,6 +97,7 @@ def ingested(given: Given) -> Any:
             data_fingerprint=given.data_fingerprint,
             code_fingerprint=given.code_fingerprint,
             store=given.store,
+            incremental=given.incremental,
         )
     )
     # It waits for the run to be visible, and reads nothing of it: unrecorded is as good.
@@ -104,6 +112,23 @@ def ingested(given: Given) -> Any:
             )
         )
         .after(opened)
+    )
+
+
+def collected(given: Given) -> Any:
+    """The prepared data set with the events of the log."""
+    return (
+        NEEDS["collect"]
+        .apply(
+            collect(
+                dataset_config=given.dataset,
+                log=given.log,
+                events_fingerprint=given.events_fingerprint,
+                code_fingerprint=given.code_fingerprint,
+                dataset=ingested(given).outputs["dataset"],
+            )
+        )
+        .outputs["collected"]
     )
 
 
@@ -155,6 +180,7 @@ def released(given: Given, data: Examined, splits: Any, models: Models) -> None:
             gate_config=given.gate,
             recommend=given.recommend,
             rollout=given.rollout,
+            incremental=given.incremental,
             store=given.store,
             champion=given.champion,
             code_fingerprint=given.code_fingerprint,

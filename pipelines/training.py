@@ -10,7 +10,7 @@ from kfp import dsl
 from components.split import split as cut
 from components.train_ranker import train_ranker
 from components.train_two_tower import train_two_tower
-from pipelines.parts import Given, Models, examined, indexed, ingested, recorded, released
+from pipelines.parts import Given, Models, collected, examined, indexed, recorded, released
 from pipelines.resources import NEEDS
 
 
@@ -30,6 +30,8 @@ def training(
     store: str,
     champion: str,
     data_fingerprint: str,
+    log: str,
+    events_fingerprint: str,
     code_fingerprint: str,
     run_id: str,
     checkpoints: str,
@@ -39,7 +41,8 @@ def training(
     """One parameter a config section, since parameters cannot be subscripted inside a pipeline.
 
     ``champion`` is the release to beat, empty when there is none: an input, so that a cached evaluation
-    is never reused against another champion. ``code_fingerprint`` reaches every cached step, since a
+    is never reused against another champion. ``log`` is the store whose log of events joins the data set,
+    empty where there is none; ``events_fingerprint`` stands for it in the cache key. ``code_fingerprint`` reaches every cached step, since a
     cache key knows the component but not the library that it calls. An empty ``run_id`` lets the
     run take the name that Kubeflow gives it, for schedules.
     """
@@ -58,13 +61,15 @@ def training(
         store=store,
         champion=champion,
         data_fingerprint=data_fingerprint,
+        log=log,
+        events_fingerprint=events_fingerprint,
         code_fingerprint=code_fingerprint,
         run_id=run_id,
         cache=cache,
         rollout_requested=rollout_requested,
     )
     with dsl.ExitHandler(recorded(given), name="outcome"):
-        data = examined(given, ingested(given).outputs["dataset"])
+        data = examined(given, collected(given))
         # Split waits for the comparison but reads nothing of it: an error stops the run, and another
         # champion changes no cache key.
         splits = (

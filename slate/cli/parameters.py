@@ -97,7 +97,9 @@ def arguments(
 
 
 def own_arguments(pipeline: str, config: SlateConfig, store: str, champion: str) -> dict[str, Any]:
-    """The parameters that only this pipeline has.
+    """The parameters that depend on the pipeline: the log of events, and the section ``incremental``.
+
+    A benchmark protocol measures the data set alone, as others have measured it.
 
     Args:
         champion: the release that a run starts from, or the channel that a schedule does.
@@ -106,13 +108,21 @@ def own_arguments(pipeline: str, config: SlateConfig, store: str, champion: str)
         ConfigError: the incremental pipeline has no release to start from.
     """
     if pipeline != INCREMENTAL:
-        return {}
-    from slate.feedback.log import log_fingerprint
-    from slate.storage import open_store
-
+        return _log_of(config, store, champion)
     if not champion:
         raise ConfigError(
             f"incremental: {store} has no live release to start from; train in full with 'slate run' first"
         )
-    fingerprint = "scheduled" if champion == STABLE else log_fingerprint(open_store(store))
-    return {"incremental": config.section(INCREMENTAL), "events_fingerprint": fingerprint}
+    return {"incremental": config.section(INCREMENTAL), **_log_of(config, store, champion)}
+
+
+def _log_of(config: SlateConfig, store: str, champion: str) -> dict[str, str]:
+    if champion == STABLE:
+        return {"log": store, "events_fingerprint": "scheduled"}
+    from slate.feedback.log import log_fingerprint
+    from slate.storage import open_store
+
+    temporal = config.split.protocol == "temporal"
+    fingerprint = log_fingerprint(open_store(store)) if temporal else ""
+    # A store without events is not named, so that trained models are reused with another store.
+    return {"log": store if fingerprint else "", "events_fingerprint": fingerprint}

@@ -59,11 +59,15 @@ def read_events(store: ObjectStore, after: datetime | None = None) -> pa.Table:
 
 
 def log_fingerprint(store: ObjectStore) -> str:
-    """sha256 over the names and sizes of the log's files: what a cached reading of it depends on."""
+    """sha256 over the names and sizes of the log's files: what a cached reading of it depends on.
+
+    Empty where there is no file.
+    """
     digest = hashlib.sha256()
-    for entry in _files(store):
+    files = _files(store)
+    for entry in files:
         digest.update(f"{entry.key}\0{entry.size}\n".encode())
-    return digest.hexdigest()
+    return digest.hexdigest() if files else ""
 
 
 def _files(store: ObjectStore) -> list[Entry]:

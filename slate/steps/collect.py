@@ -1,22 +1,19 @@
 """Pipeline step: the events of the log beside the data set's interactions."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from slate import columns
-from slate.config import DatasetConfig, parse_section
-from slate.data.ingest import Prepared, Rows, write
-from slate.data.union import with_events
-from slate.feedback.log import read_events
-from slate.storage import open_store
 
 
-def collect(dataset_config: Mapping[str, Any], store: str, dataset: Path, out: Path) -> dict[str, Any]:
+def collect(dataset_config: Mapping[str, Any], store: str, dataset: Path, out: Path) -> dict[str, int]:
     """Write the **dataset** folder ``out``: that of ``dataset`` and every event of the store's log.
+
+    Args:
+        store: where the log is. Without one, or with nothing in its log, ``out`` is a copy of ``dataset``.
 
     Returns:
         counts for the metrics view: events_read, events_added, new_items, new_users.
@@ -24,6 +21,27 @@ def collect(dataset_config: Mapping[str, Any], store: str, dataset: Path, out: P
     Raises:
         DataError: a file of the log is not as it should be.
     """
+    found = _union(dataset_config, store, dataset, out) if store else None
+    if found is None:
+        shutil.copytree(dataset, out, dirs_exist_ok=True)
+        print("no events in the log", flush=True)
+        return dict.fromkeys(("events_read", "events_added", "new_items", "new_users"), 0)
+    return found
+
+
+def _union(dataset_config: Mapping[str, Any], store: str, dataset: Path, out: Path) -> dict[str, int] | None:
+    """Write both together; None, and nothing written, where the log is empty."""
+    import pyarrow.parquet as pq
+
+    from slate.config import DatasetConfig, parse_section
+    from slate.data.ingest import Prepared, Rows, write
+    from slate.data.union import with_events
+    from slate.feedback.log import read_events
+    from slate.storage import open_store
+
+    events = read_events(open_store(store))
+    if not len(events):
+        return None
     config = parse_section(DatasetConfig, dataset_config)
     record = json.loads((dataset / columns.DATASET_FILE).read_text(encoding="utf-8"))
     prepared = Prepared(
@@ -31,7 +49,6 @@ def collect(dataset_config: Mapping[str, Any], store: str, dataset: Path, out: P
         pq.read_table(dataset / columns.ITEMS_FILE),
         pq.read_table(dataset / columns.USERS_FILE),
     )
-    events = read_events(open_store(store))
     found = with_events(config, prepared, events)
     rows = record["rows"]
     unlisted = {

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from pipelines.results import StepError
 from slate.cli.main import app
-from slate.errors import StepError
 from slate.steps.champion import open_champion
 from tests.steps.test_incremental import new_events, write_log
 
@@ -44,8 +44,9 @@ def test_a_release_is_brought_up_to_date_from_the_log_though_the_run_was_killed(
 
     killed = killed_during("update_ranker", arguments)
     result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.stdout, result.exception
     answer = json.loads(result.stdout)
-    assert answer["failure"] is None
+    assert answer["failure"] is None, answer["failure"]
     assert answer["run_id"] == killed, "the same work goes on under its own id"
     outcomes = {step["step"]: step["outcome"] for step in answer["steps"]}
     assert {outcomes[step] for step in UPDATED} == {"reused"}

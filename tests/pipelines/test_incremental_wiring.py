@@ -57,6 +57,7 @@ def parameters(folder: Path, run_id: str) -> dict[str, Any]:
         "store": str(folder / "store"),
         "champion": "r-0",
         "data_fingerprint": "data-1",
+        "log": str(folder / "store"),
         "events_fingerprint": "events-1",
         "code_fingerprint": "code-1",
         "run_id": run_id,
@@ -120,5 +121,7 @@ def test_the_parent_reaches_every_step_that_starts_from_it(
     for step in ("split_since", "update_two_tower", "update_ranker"):
         assert "open-parent" in given[step] or "open_parent" in given[step]
         assert "'section': 'incremental'" in given[step]
+    for step in ("open_run", "evaluate"):
+        assert "'incremental': {'section': 'incremental'}" in given[step], "manifest and tracking name it"
     assert "'r-0'" in given["open_parent"]
     assert "'r-0'" in given["evaluate"]

@@ -25,6 +25,7 @@ SECTIONS = (
 STEPS = (
     "open_run",
     "ingest",
+    "collect",
     "validate",
     "drift",
     "split",
@@ -39,7 +40,7 @@ STEPS = (
     "start_rollout",
     "record_outcome",
 )
-BEFORE_EVALUATION = list(STEPS[1:8])
+BEFORE_EVALUATION = list(STEPS[1:9])
 DECIDE = ["gate", "track"]
 PUSH = ["push_release", "register_release"]
 
@@ -69,6 +70,8 @@ def parameters(folder: Path, run_id: str) -> dict[str, Any]:
         "store": str(folder / "store"),
         "champion": "",
         "data_fingerprint": "data-1",
+        "log": "",
+        "events_fingerprint": "",
         "code_fingerprint": "code-1",
         "run_id": run_id,
         "checkpoints": str(folder / "checkpoints"),
@@ -95,7 +98,7 @@ def test_a_run_hands_over_artefacts_metrics_logs_report_and_release(
 ) -> None:
     events: list[StepEvent] = []
     result = run("one", events=events)
-    assert standin.ran == list(STEPS[:13])
+    assert standin.ran == list(STEPS[:14])
     assert (result.status, result.verdict_status, result.release_id, result.rollout_id) == (
         "succeeded",
         "passed",
@@ -166,6 +169,7 @@ def test_what_changed_runs_again_and_no_more(run: Callable[..., RunResult], stan
         ("index", {"section": "index", "whole": 8}, ["drift", "build_index", "train_ranker", "evaluate"]),
         ("gate", {"section": "gate", "whole": 8}, ["drift", "evaluate"]),
         ("data_fingerprint", "data-2", [*BEFORE_EVALUATION, "evaluate"]),
+        ("events_fingerprint", "events-2", [*BEFORE_EVALUATION[1:], "evaluate"]),
         ("code_fingerprint", "code-2", [*BEFORE_EVALUATION, "evaluate"]),
     ):
         changed[key] = value
@@ -177,7 +181,7 @@ def test_without_caching_every_step_runs(run: Callable[..., RunResult], standin:
     run("one")
     assert standin.ran
     run("two", caching=False)
-    assert standin.ran == list(STEPS[:13])
+    assert standin.ran == list(STEPS[:14])
 
 
 def test_only_a_passed_gate_pushes_and_only_a_request_starts_a_rollout(
@@ -205,7 +209,7 @@ def test_a_failed_step_says_why_stops_what_needs_it_and_is_recorded(
 ) -> None:
     standin.behave(validate={"raise": "DataError"})
     result = run("one")
-    assert standin.ran == ["open_run", "ingest", "validate"], "an error that comes again is not tried again"
+    assert standin.ran == ["open_run", "ingest", "collect", "validate"], "an error that comes again is not tried again"
     assert result.failure is not None
     assert (result.failure.step, result.failure.error) == ("validate", "DataError")
     assert result.failure.message == "validate cannot go on\nrow 7: bad; fix it"
@@ -215,12 +219,12 @@ def test_a_failed_step_says_why_stops_what_needs_it_and_is_recorded(
     assert result.report is not None
     assert result.report.read_text() == "<p>validate</p>"
     assert outcomes(result)["validate"] == "failed"
-    assert {outcomes(result)[step] for step in STEPS[3:14]} == {"skipped"}
+    assert {outcomes(result)[step] for step in STEPS[4:15]} == {"skipped"}
     assert recorded(tmp_path, "one")["state"] == "FAILED"
 
     standin.behave()
     assert run("two").status == "succeeded"
-    assert standin.ran == ["open_run", *STEPS[2:13]], "what was finished before the failure is reused"
+    assert standin.ran == ["open_run", *STEPS[3:14]], "what was finished before the failure is reused"
 
 
 def test_a_passing_trouble_is_tried_again(run: Callable[..., RunResult], standin: Standin) -> None:
@@ -306,11 +310,11 @@ def test_killed_in_the_middle_of_a_step_the_next_run_goes_on_from_the_finished_o
         time.sleep(0.02)
     assert not alive(pid), "the step's process outlived its run"
 
-    assert standin.ran == list(STEPS[:6])
+    assert standin.ran == list(STEPS[:7])
     standin.behave()
     result = run("two")
     assert result.status == "succeeded"
-    assert standin.ran == ["open_run", "drift", *STEPS[5:13]]
+    assert standin.ran == ["open_run", "drift", *STEPS[6:14]]
 
 
 def _wait_for(standin: Standin, step: str) -> int:

@@ -40,10 +40,16 @@ class IdMap:
         """The row of one id, or None where it is unknown."""
         return self._rows.get(id_)
 
+    def rows(self, ids: Iterable[str]) -> list[int | None]:
+        """The row of each id, None where it is unknown."""
+        return list(map(self._rows.get, ids))
+
     def known_rows(self, ids: Iterable[str]) -> npt.NDArray[np.int32]:
         """The rows of those ids that are known, in order; unknown ones are left out."""
-        rows = self._rows
-        return np.fromiter((rows[i] for i in ids if i in rows), dtype=np.int32)
+        rows = self.rows(ids)
+        if None in rows:
+            rows = [row for row in rows if row is not None]
+        return np.asarray(rows, np.int32)
 
     def to_ids(self, rows: Iterable[int] | npt.NDArray[np.integer]) -> list[str]:
         """The ids of rows."""

@@ -14,11 +14,13 @@ from threading import Lock
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from slate import columns
+from slate.clock import from_microseconds
 from slate.data.sequences import UserLog
 from slate.recommend.request import Interaction
 
@@ -38,6 +40,20 @@ class UserState:
     history: Sequence[Interaction] = ()
     seen: Sequence[str] = ()
     features: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UserRecord:
+    """One user as stored: the last interactions, oldest first, the items ever seen, and raw features.
+
+    ``items`` and ``events`` are names; ``times`` int64 microseconds since the epoch, one an item.
+    """
+
+    items: Sequence[str]
+    events: Sequence[str]
+    times: npt.NDArray[np.int64]
+    seen: Sequence[str]
+    features: Mapping[str, object]
 
 
 def write_users(
@@ -85,7 +101,7 @@ class UserStore:
     def __init__(self, path: Path) -> None:
         self._file = pq.ParquetFile(path, memory_map=True)
         self._lock = Lock()
-        self._groups: OrderedDict[int, tuple[list[str], pa.Table]] = OrderedDict()
+        self._groups: OrderedDict[int, _Group] = OrderedDict()
         self._firsts = [
             str(self._file.read_row_group(g, columns=[columns.USER])[columns.USER][0])
             for g in range(self._file.num_row_groups)
@@ -98,18 +114,23 @@ class UserStore:
 
     def get(self, user_id: str) -> UserState | None:
         """The state of one user, or None where the release does not know them."""
-        group = bisect.bisect_right(self._firsts, user_id) - 1
-        if group < 0:
+        record = self.record(user_id)
+        if record is None:
             return None
-        ids, table = self._group(group)
-        row = bisect.bisect_left(ids, user_id)
-        if row == len(ids) or ids[row] != user_id:
+        instants = map(from_microseconds, record.times.tolist())
+        history = tuple(map(Interaction, record.items, record.events, instants))
+        return UserState(history, record.seen, record.features)
+
+    def record(self, user_id: str) -> UserRecord | None:
+        """The same as it is stored, without an object an interaction: what each request can afford."""
+        number = bisect.bisect_right(self._firsts, user_id) - 1
+        if number < 0:
             return None
-        record = table.slice(row, 1).to_pylist()[0]
-        history = tuple(
-            Interaction(i, e, t) for i, e, t in zip(record[ITEMS], record[EVENTS], record[TIMES], strict=True)
-        )
-        return UserState(history, record[SEEN], {n.removeprefix(FEATURE): record[n] for n in self._features})
+        group = self._group(number)
+        row = bisect.bisect_left(group.ids, user_id)
+        if row == len(group.ids) or group.ids[row] != user_id:
+            return None
+        return group.record(row)
 
     def sample(self, count: int) -> list[str]:
         """Up to ``count`` user ids with a history, spread evenly over the file."""
@@ -120,14 +141,55 @@ class UserStore:
         step = max(len(active) // max(count, 1), 1)
         return active[::step][:count]
 
-    def _group(self, group: int) -> tuple[list[str], pa.Table]:
+    def _group(self, number: int) -> "_Group":
         with self._lock:
-            if group in self._groups:
-                self._groups.move_to_end(group)
-                return self._groups[group]
-            table = self._file.read_row_group(group)
-            entry = (table[columns.USER].to_pylist(), table)
-            self._groups[group] = entry
+            if number in self._groups:
+                self._groups.move_to_end(number)
+                return self._groups[number]
+            group = _Group(self._file.read_row_group(number), self._features)
+            self._groups[number] = group
             if len(self._groups) > _CACHED_GROUPS:
                 self._groups.popitem(last=False)
-            return entry
+            return group
+
+
+class _Group:
+    """One row group in memory; names stay in Arrow until somebody asks for a user."""
+
+    def __init__(self, table: pa.Table, features: Sequence[str]) -> None:
+        self.ids: list[str] = table[columns.USER].to_pylist()
+        self._items = _Lists(table[ITEMS])
+        self._events = _Lists(table[EVENTS])
+        self._times = _Lists(table[TIMES])
+        self._instants: npt.NDArray[np.int64] = self._times.values.cast(pa.int64()).to_numpy()
+        self._seen = _Lists(table[SEEN])
+        self._features = {name.removeprefix(FEATURE): _whole(table[name]) for name in features}
+
+    def record(self, row: int) -> UserRecord:
+        return UserRecord(
+            items=self._items.texts(row),
+            events=self._events.texts(row),
+            times=self._instants[self._times.entries(row)],
+            seen=self._seen.texts(row),
+            features={name: values[row].as_py() for name, values in self._features.items()},
+        )
+
+
+class _Lists:
+    """A column of lists: row ``r`` owns ``values[offsets[r]:offsets[r + 1]]``."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        lists = _whole(column)
+        self.values = lists.values
+        self._offsets: list[int] = lists.offsets.to_pylist()
+
+    def entries(self, row: int) -> slice:
+        return slice(self._offsets[row], self._offsets[row + 1])
+
+    def texts(self, row: int) -> list[str]:
+        own: list[str] = self.values[self.entries(row)].to_pylist()
+        return own
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)

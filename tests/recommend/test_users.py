@@ -4,6 +4,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from slate.clock import microseconds
 from slate.data.sequences import UserLog
 from slate.data.vocabulary import IdMap
 from slate.recommend import users
@@ -84,3 +85,16 @@ def test_an_unknown_user_has_no_state(store: users.UserStore, user: str) -> None
 
 def test_the_sample_names_only_users_with_a_history(store: users.UserStore) -> None:
     assert store.sample(10) == ["bob", "åsa"]
+
+
+def test_a_record_says_the_same_without_an_object_an_interaction(store: users.UserStore) -> None:
+    bob, state, cy = store.record("bob"), store.get("bob"), store.record("cy")
+    assert bob is not None
+    assert cy is not None
+    assert state is not None
+    assert list(zip(bob.items, bob.events, bob.times.tolist(), strict=True)) == [
+        (each.item_id, each.event, microseconds(each.at)) for each in state.history
+    ]
+    assert (bob.seen, bob.features) == (state.seen, state.features)
+    assert (list(cy.items), cy.times.dtype, len(cy.times), list(cy.seen)) == ([], "int64", 0, [])
+    assert store.record("nobody") is None

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import compress
+from typing import Final
 
 import numpy as np
 
@@ -14,8 +16,10 @@ from slate.recommend.live import LiveState
 from slate.recommend.opened import Opened
 from slate.recommend.request import Interaction, Request
 from slate.recommend.stages.records import Ask
-from slate.recommend.users import UserState
+from slate.recommend.users import UserRecord
 from slate.retrieval.query import Query
+
+_NOBODY: Final = UserRecord((), (), np.empty(0, np.int64), (), {})
 
 
 class Preparation:
@@ -29,16 +33,22 @@ class Preparation:
 
     def ask(self, request: Request) -> Ask:
         """One request in model terms. What the release does not know is left out and named."""
-        ids = self._release.catalogue.ids
         instant = request.at or self._clock.now()
-        state = self._state(request)
-        given = state.history
-        if request.history is not None:
-            given = sorted(self.interactions(request.history, instant), key=_chronology)
-        history, ignored = self._history(given)
-        seen = ids.known_rows(state.seen) if request.history is None else history.items
-        features = state.features if request.features is None else request.features
-        return self.of(replace(request, at=instant), history, seen, features, ignored)
+        asked = replace(request, at=instant)
+        known = self._known(request.user_id)
+        features = known.features if request.features is None else request.features
+        if request.history is None:
+            history, ignored = self._history(known.items, known.events, known.times.tolist())
+            return self.of(
+                asked, history, self._release.catalogue.ids.known_rows(known.seen), features, ignored
+            )
+        given = sorted(self.interactions(request.history, instant), key=_chronology)
+        history, ignored = self._history(
+            [each.item_id for each in given],
+            [each.event for each in given],
+            [microseconds(each.at) for each in given],
+        )
+        return self.of(asked, history, history.items, features, ignored)
 
     def of(
         self,
@@ -79,30 +89,32 @@ class Preparation:
             for place, each in enumerate(history)
         ]
 
-    def _state(self, request: Request) -> UserState:
-        if request.user_id is None:
-            return UserState()
-        return self._release.users.get(request.user_id) or UserState()
+    def _known(self, user_id: str | None) -> UserRecord:
+        return (None if user_id is None else self._release.users.record(user_id)) or _NOBODY
 
     def _blocked(self, request: Request) -> Collection[str]:
         if request.user_id is None or not request.live:
             return request.blocked
         return [*request.blocked, *self._live.blocked(request.user_id)]
 
-    def _history(self, given: Sequence[Interaction]) -> tuple[History, list[str]]:
-        ids = self._release.catalogue.ids
-        rows, events, times, ignored = [], [], [], []
-        for interaction in given:
-            row = ids.row(interaction.item_id)
-            event = self._events.get(interaction.event)
-            if row is None or event is None:
-                ignored.append(interaction.item_id if row is None else interaction.event)
-                continue
-            rows.append(row)
-            events.append(event)
-            times.append(microseconds(interaction.at))
+    def _history(
+        self, items: Sequence[str], events: Sequence[str], times: Sequence[int]
+    ) -> tuple[History, list[str]]:
+        """A past in catalogue rows and event codes, and the names in it that the release does not know."""
+        rows = self._release.catalogue.ids.rows(items)
+        codes = list(map(self._events.get, events))
+        ignored: list[str] = []
+        if None in rows or None in codes:
+            ignored = [
+                item if row is None else event
+                for item, event, row, code in zip(items, events, rows, codes, strict=True)
+                if row is None or code is None
+            ]
+            known = [row is not None and code is not None for row, code in zip(rows, codes, strict=True)]
+            rows, codes = list(compress(rows, known)), list(compress(codes, known))
+            times = list(compress(times, known))
         history = History(
-            np.asarray(rows, np.int32), np.asarray(events, np.int16), np.asarray(times, np.int64)
+            np.asarray(rows, np.int32), np.asarray(codes, np.int16), np.asarray(times, np.int64)
         )
         return history, ignored
 

@@ -58,6 +58,7 @@ class ReleasedUsers:
 
     def __init__(self, release: Opened, partition: Partition) -> None:
         self._file = pq.ParquetFile(release.directory / FILE, memory_map=True)
+        self._partition = partition
         self._ids = release.catalogue.ids
         self._codes = {name: code for code, name in enumerate(release.features.events, start=1)}
         metadata = self._file.metadata
@@ -75,7 +76,7 @@ class ReleasedUsers:
 
     def owns(self, user_id: str) -> bool:
         """Whether somebody, known or not, falls into this partition."""
-        if not self._rows:
+        if self._partition.index and self._from is None:
             return False
         return (self._from is None or user_id >= self._from) and (self._to is None or user_id < self._to)
 

@@ -30,6 +30,8 @@ RELEASE_ID: Final = re.compile(rf"\d{{8}}T\d{{12}}Z-[0-9a-f]{{{HASH_LENGTH}}}")
 
 #: Files about a release rather than of it: they name dates and durations.
 REPORTS: Final = "reports/"
+#: Files that a next training starts from, which no answer needs.
+TRAINING: Final = "training/"
 
 
 def _instant(text: str) -> str:

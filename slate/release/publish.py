@@ -16,7 +16,7 @@ from slate.errors import ConflictError, NotFoundError, ReleaseError, StorageErro
 from slate.release.folder import hash_file
 from slate.release.layout import RELEASES, manifest_key, release_prefix
 from slate.release.manifest import RELEASE_ID, FileEntry
-from slate.release.verify import check_listing, read_manifest, verify_directory
+from slate.release.verify import answers, check_listing, read_manifest, verify_directory
 from slate.storage import ObjectStore
 
 DEFAULT_CACHE: Final = Path("~/.cache/slate/releases")
@@ -108,8 +108,11 @@ def _check_complete(store: ObjectStore, release_id: str, files: tuple[FileEntry,
         )
 
 
-def fetch(store: ObjectStore, release_id: str, cache_dir: Path) -> Path:
+def fetch(store: ObjectStore, release_id: str, cache_dir: Path, *, whole: bool = True) -> Path:
     """A verified local copy of a release, from the cache where it still proves right.
+
+    Args:
+        whole: without it, files that only a next training needs are not fetched; the store must have them.
 
     Raises:
         NotFoundError: the store has no such sealed release.
@@ -117,7 +120,7 @@ def fetch(store: ObjectStore, release_id: str, cache_dir: Path) -> Path:
         StorageError: the store cannot be read, or the cache not written.
     """
     final = cache_dir / release_id
-    if final.exists() and _still_right(final, release_id):
+    if final.exists() and _still_right(final, whole=whole):
         return final
     manifest = read_manifest(store, release_id)
     check_listing(store, manifest)
@@ -126,13 +129,13 @@ def fetch(store: ObjectStore, release_id: str, cache_dir: Path) -> Path:
         _sweep(cache_dir)
         with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=cache_dir) as scratch:
             partial = Path(scratch) / release_id
-            for entry in manifest.files:
+            for entry in filter(None if whole else answers, manifest.files):
                 target = partial / entry.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 store.download(release_prefix(release_id) + entry.path, target)
             (partial / MANIFEST_FILE).write_bytes(manifest.to_bytes())
-            verify_directory(partial, release_id)
-            _put_in_place(partial, final)
+            verify_directory(partial, release_id, whole=whole)
+            _put_in_place(partial, final, whole=whole)
     except NotFoundError as error:
         raise ReleaseError(
             f"{store.describe(release_prefix(release_id))}: a sealed file is missing ({error}); "
@@ -145,30 +148,34 @@ def fetch(store: ObjectStore, release_id: str, cache_dir: Path) -> Path:
     return final
 
 
-def _put_in_place(partial: Path, final: Path) -> None:
+def _put_in_place(partial: Path, final: Path, *, whole: bool) -> None:
     """Rename a verified folder to its place, one process at a time.
 
     A folder cannot be renamed over one that holds files. What stands there is either right, put there
-    by somebody faster, and stays, or spoilt, and is moved away first.
+    by somebody faster, and stays, or spoilt or less than whole, and is moved away first.
     """
     with (final.parent / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if final.exists():
-            if _still_right(final, final.name):
+            if _still_right(final, whole=whole):
                 return
             final.rename(partial.with_name("spoilt"))
         partial.rename(final)
 
 
-def local_copy(store: ObjectStore, release_id: str, cache_dir: Path | None = None) -> Path:
+def local_copy(
+    store: ObjectStore, release_id: str, cache_dir: Path | None = None, *, whole: bool = True
+) -> Path:
     """A verified folder of a release: the store's own where it is a directory, else fetched.
+
+    ``whole`` as in :func:`fetch`.
 
     Raises:
         NotFoundError, ReleaseError, StorageError: as :func:`fetch`.
     """
     in_place = store.local_path(release_prefix(release_id).rstrip("/"))
     if in_place is None:
-        return fetch(store, release_id, cache_dir or DEFAULT_CACHE.expanduser())
+        return fetch(store, release_id, cache_dir or DEFAULT_CACHE.expanduser(), whole=whole)
     read_manifest(store, release_id)
     verify_directory(in_place, release_id)
     return in_place
@@ -221,9 +228,9 @@ def _by_release(store: ObjectStore) -> dict[str, tuple[bool, Unsealed]]:
     return found
 
 
-def _still_right(path: Path, release_id: str) -> bool:
+def _still_right(path: Path, *, whole: bool) -> bool:
     try:
-        verify_directory(path, release_id)
+        verify_directory(path, path.name, whole=whole)
     except (ReleaseError, FileNotFoundError):
         return False
     return True

@@ -1,7 +1,7 @@
 """Prove that a release is exactly what was sealed, before anything of it is loaded."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -10,17 +10,18 @@ from slate.columns import MANIFEST_FILE
 from slate.errors import NotFoundError, ReleaseError
 from slate.release.folder import files_of, hash_file
 from slate.release.layout import manifest_key, release_prefix
-from slate.release.manifest import RELEASE_ID, FileEntry, Manifest, parse_manifest
+from slate.release.manifest import RELEASE_ID, TRAINING, FileEntry, Manifest, parse_manifest
 from slate.storage import ObjectStore
 
 _RESTORE = "fetch the release again or roll back to another"
 
 
-def verify_directory(path: Path, release_id: str | None = None) -> Manifest:
+def verify_directory(path: Path, release_id: str | None = None, *, whole: bool = True) -> Manifest:
     """Check every file of a release folder against its manifest.
 
     Args:
         release_id: the release it must be. A folder whose name is a release id must be that release.
+        whole: without it, files that only a next training needs may be missing; those there are checked.
 
     Raises:
         ReleaseError: not sealed; or a file is missing, extra, changed, renamed, linked or hidden; or a
@@ -35,10 +36,16 @@ def verify_directory(path: Path, release_id: str | None = None) -> Manifest:
     _check_id(manifest, release_id, where)
     if RELEASE_ID.fullmatch(path.name):
         _check_id(manifest, path.name, where)
-    _check_names(manifest, set(names), where)
-    for entry in manifest.files:
+    needed = [entry for entry in manifest.files if whole or answers(entry) or entry.path in names]
+    _check_names(needed, set(names), where)
+    for entry in needed:
         _check_file(entry, (path / entry.path).stat().st_size, partial(hash_file, path / entry.path), where)
     return manifest
+
+
+def answers(entry: FileEntry) -> bool:
+    """Whether a server needs this file."""
+    return not entry.path.startswith(TRAINING)
 
 
 def verify_in_store(store: ObjectStore, release_id: str) -> Manifest:
@@ -82,7 +89,7 @@ def check_listing(store: ObjectStore, manifest: Manifest) -> dict[str, int]:
     else:
         sizes = {e.key.removeprefix(prefix): e.size for e in store.entries(prefix)}
         sizes.pop(MANIFEST_FILE, None)
-    _check_names(manifest, set(sizes), store.describe(prefix.rstrip("/")))
+    _check_names(manifest.files, set(sizes), store.describe(prefix.rstrip("/")))
     return sizes
 
 
@@ -159,8 +166,8 @@ def _check_id(manifest: Manifest, release_id: str | None, where: str) -> None:
         )
 
 
-def _check_names(manifest: Manifest, names: set[str], where: str) -> None:
-    listed = {entry.path for entry in manifest.files}
+def _check_names(files: Sequence[FileEntry], names: set[str], where: str) -> None:
+    listed = {entry.path for entry in files}
     problems = [f"{name!r} is missing" for name in sorted(listed - names)]
     problems += [f"{name!r} is not in the manifest" for name in sorted(names - listed)]
     if problems:

@@ -98,7 +98,7 @@ class ChannelFollower:
         _log.info("channel %s: release %s answers now", self._name, release_id)
 
     def _open(self, release_id: str) -> Loaded:
-        folder = local_copy(self._store, release_id, self._cache_dir)
+        folder = local_copy(self._store, release_id, self._cache_dir, whole=False)
         try:
             return self._load(folder, read_manifest(self._store, release_id))
         except ReleaseError:

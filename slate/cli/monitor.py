@@ -175,13 +175,26 @@ def _watch(config: "SlateConfig", store: "ObjectStore", port: int, every: float)
     exporter = Exporter(registry)
     server, _ = start_http_server(port, registry=registry)
     typer.echo(f"/metrics of {store.uri} on port {server.server_port}, every {every:g} s", err=True)
+    kept: date | None = None
     while True:
         try:
+            kept = _keep(config, store, kept)
             _show(exporter, config, store)
         except SlateError as error:
             # The gauge of the last success stops, and an alert says so.
             Console(stderr=True, soft_wrap=True).print(f"[yellow]warning:[/yellow] {escape(str(error))}")
         time.sleep(every)
+
+
+def _keep(config: "SlateConfig", store: "ObjectStore", kept: date | None) -> date:
+    """Once a day, the records of the last two days: of the last but one, all outcomes have come by then."""
+    from slate.steps.monitor import monitor as measure
+
+    now = SystemClock().now()
+    if kept != now.date():
+        for back in (2, 1):
+            measure(config, store, now.date() - timedelta(days=back), now, keep=True)
+    return now.date()
 
 
 def _show(exporter: "Exporter", config: "SlateConfig", store: "ObjectStore") -> None:

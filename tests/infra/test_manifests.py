@@ -14,11 +14,16 @@ from slate.errors import ConfigError
 from tests.infra.rendered import EVERY, OVERLAYS, rendered
 
 METRICS = {
+    "slate_drift",
+    "slate_drift_limit",
     "slate_empty_slates_total",
     "slate_events_total",
     "slate_exposures_dropped_total",
     "slate_filtered_items_total",
+    "slate_monitor_success_timestamp_seconds",
+    "slate_precomputed_age_seconds_bucket",
     "slate_queue_depth",
+    "slate_release_data_age_seconds",
     "slate_release_info",
     "slate_requests_total",
     "slate_rollout_weight",

@@ -32,7 +32,7 @@ locals {
       namespace = var.namespaces.serving
       reads     = true
       adds      = []
-      writes    = []
+      writes    = ["monitoring"]
     }
     pipeline = {
       namespace = var.namespaces.pipelines

@@ -1,6 +1,7 @@
 """The container's entry point: ``python -m serving``, with the options of ``slate serve``."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -19,7 +20,9 @@ def main() -> None:
     parser.add_argument("--variant", default="stable", choices=VARIANTS)
     parser.add_argument("--cache-dir", type=Path, help="where remote releases are kept")
     for name, field in ServingConfig.model_fields.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, default=field.default)
+        default = field.get_default(call_default_factory=True)
+        reads = json.loads if isinstance(default, dict) else str
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, default=default, type=reads)
     # KServe's own options that may stand beside ours are its business.
     given, _ = parser.parse_known_args()
     try:

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from slate.feedback.exposure import ExposureLog
+from slate.recommend.live.watch import OPERATIONS, REASONS
 from slate.recommend.online.admission import DRAINING, FULL, SLOW
 from slate.recommend.online.ladder import RUNGS
 from slate.recommend.online.online import OnlineEngine
@@ -16,6 +17,9 @@ from slate.recommend.stages.records import Kept
 
 _STEPS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _REASONS: Final = (FULL, SLOW, DRAINING)
+_HIT: Final = "hit"
+_MISS: Final = "miss"
+_AGES: Final = (60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 48 * 3600.0, 7 * 86_400.0)
 
 
 def buckets(deadline: float) -> tuple[float, ...]:
@@ -68,6 +72,35 @@ class Metrics:
         for rung in RUNGS:
             self._slates.labels(rung)
         self._empty = Counter("slate_empty_slates", "Slates without an item.", registry=registry)
+        self._state = Counter(
+            "slate_state_failures",
+            "Questions to the online state without an answer in time; the release answered alone.",
+            ("operation", "reason"),
+            registry=registry,
+        )
+        for operation in OPERATIONS:
+            for reason in REASONS:
+                self._state.labels(operation, reason)
+        self._ahead = Counter(
+            "slate_precomputed", "Slates made ahead that were looked for.", ("result",), registry=registry
+        )
+        for result in (_HIT, _MISS):
+            self._ahead.labels(result)
+        self._age = Histogram(
+            "slate_precomputed_age_seconds", "Age of slates made ahead, as they were found.",
+            buckets=_AGES, registry=registry,
+        )  # fmt: skip
+        self._unknown = Counter(
+            "slate_state_events_ignored",
+            "Events of users' histories that name what the release does not know.",
+            registry=registry,
+        )
+        self._items = Gauge(
+            "slate_live_items",
+            "Items taken down, shown beside the release's, and without a place or a model.",
+            ("kind",),
+            registry=registry,
+        )
         self._info = Gauge(
             "slate_release_info",
             "1 for the release that answers.",
@@ -88,6 +121,25 @@ class Metrics:
     def source_failed(self, source: str, reason: str) -> None:
         """A source gave nothing; called from any thread."""
         self._sources.labels(source, reason).inc()
+
+    def state_failed(self, operation: str, reason: str) -> None:
+        """The online state gave nothing; called from any thread."""
+        self._state.labels(operation, reason).inc()
+
+    def looked_ahead(self, age: float | None) -> None:
+        """A slate made ahead was looked for; its age in seconds where there is one."""
+        self._ahead.labels(_MISS if age is None else _HIT).inc()
+        if age is not None:
+            self._age.observe(age)
+
+    def events_ignored(self, count: int) -> None:
+        """Events of a history name what the release does not know."""
+        self._unknown.inc(count)
+
+    def items_known(self, taken_down: int, new: int, refused: int) -> None:
+        """So many items are taken down, shown beside the release's, and without a place or a model."""
+        for kind, count in (("taken_down", taken_down), ("new", new), ("refused", refused)):
+            self._items.labels(kind).set(count)
 
     def fallen(self, stage: str, reason: str) -> None:
         """A slate comes from a lower rung."""

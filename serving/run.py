@@ -13,12 +13,15 @@ from serving.metrics import Metrics
 from serving.server import Server
 from serving.state import State
 from serving.tracing import Spans, spans_from_environment
-from slate.config import ServingConfig
+from slate.config import FeedbackConfig, ServingConfig
+from slate.errors import StorageError
+from slate.feedback import open as feedback_stores
 from slate.feedback.exposure import ExposureLog
+from slate.feedback.later import Appends, OpenedLater
 from slate.feedback.queue import EXPOSURES, SHADOW_EXPOSURES
 from slate.feedback.signing import VARIABLE, Signer
-from slate.feedback.sqlite_queue import SqliteQueue
 from slate.feedback.writer import RETRIED_SECONDS, BackgroundWriter
+from slate.recommend.live.online import OnlineLive
 from slate.recommend.online.host import Host
 from slate.recommend.request import Request, Slate
 from slate.release.manifest import Manifest
@@ -41,6 +44,7 @@ def serve(
     channel: str,
     variant: str,
     cache_dir: Path | None = None,
+    feedback: FeedbackConfig | None = None,
 ) -> None:
     """Serve until a signal comes.
 
@@ -48,6 +52,7 @@ def serve(
         release: a release folder, an id (with ``store``) or a ``gs://`` address: this one for good.
         store: with no ``release``, what its ``channel`` names, now and later.
         variant: what the answers say, and which stream their exposures go to.
+        feedback: how queue and online state are kept; the file is that of ``config``.
 
     Raises:
         SlateError: the pinned release may not answer, or the signing keys or the state file are unusable.
@@ -55,8 +60,8 @@ def serve(
     spans = spans_from_environment(variant)
     set_up(config, dict if spans is None else spans.ids)
     metrics = Metrics(variant, channel if release is None else "", config.deadline_ms / 1000)
-    queue = SqliteQueue(Path(config.state), remember_seconds=RETRIED_SECONDS)
-    writer = BackgroundWriter(queue, SHADOW_EXPOSURES if variant == SHADOW else EXPOSURES)
+    kept = (feedback or FeedbackConfig()).model_copy(update={"state": config.state})
+    writer = BackgroundWriter(_queue(kept), SHADOW_EXPOSURES if variant == SHADOW else EXPOSURES)
     exposures = ExposureLog(variant, _signer(), writer)
 
     def expose(request: Request, slate: Slate, seconds: float) -> str | None:
@@ -67,6 +72,7 @@ def serve(
             request.user_id, slate.release_id, slate.rung, slate.items, request.context, seconds
         )
 
+    live = OnlineLive(lambda: feedback_stores.open_state(kept), config, metrics)
     host = Host(
         config,
         variant,
@@ -76,6 +82,7 @@ def serve(
         fallen=metrics.fallen,
         taken=metrics.taken,
         source_failed=metrics.source_failed,
+        live=live,
         tracing=spans,
     )
     metrics.watch(host.engine, exposures)
@@ -83,6 +90,7 @@ def serve(
     @contextlib.asynccontextmanager
     async def answering() -> AsyncIterator[asyncio.Task[None] | None]:
         loading = None
+        await asyncio.to_thread(live.start)
         if release is not None:
             loading = asyncio.create_task(host.pin(lambda: _found(release, store, cache_dir)))
         elif store is not None:
@@ -94,6 +102,7 @@ def serve(
                 loading.cancel()
             await host.stop()
             writer.close()
+            live.close()
             _close(spans)
 
     Server(State(host.engine, config, metrics.answered, spans)).run(answering())
@@ -102,6 +111,21 @@ def serve(
 def _found(release: str, store: str | None, cache_dir: Path | None) -> tuple[Path, Manifest]:
     opened = open_verified(release, None if store is None else open_store(store), cache_dir)
     return opened.path, opened.manifest
+
+
+def _queue(config: FeedbackConfig) -> Appends:
+    """Where exposures go. A Redis that is down keeps nobody from answering; a file that is unusable does."""
+
+    def opened() -> Appends:
+        return feedback_stores.open_queue(config, RETRIED_SECONDS)
+
+    try:
+        return opened()
+    except StorageError as error:
+        if not os.environ.get(feedback_stores.VARIABLE):
+            raise
+        _log.warning("exposures wait until the queue can be opened: %s", error)
+        return OpenedLater(opened)
 
 
 def _close(spans: Spans | None) -> None:

@@ -49,7 +49,8 @@ def serve(
         raise ConfigError(f"--channel {channel}, --variant {variant}: known are {', '.join(VARIANTS)}")
     given = {"http_port": http_port, "grpc_port": grpc_port, "log_file": log_file}
     told = [f"serving.{name}={value}" for name, value in given.items() if value is not None]
-    section = chosen_config(config, [*(overrides or ()), *told]).serving
+    chosen = chosen_config(config, [*(overrides or ()), *told])
+    section = chosen.serving
     if openapi:
         typer.echo(json.dumps(document(section), indent=1))
         return
@@ -61,4 +62,5 @@ def serve(
         channel=channel,
         variant=variant or channel,
         cache_dir=cache_dir,
+        feedback=chosen.feedback,
     )

@@ -14,6 +14,11 @@ class OnlineConfig(Section):
     many calls may be in a stage, or in a source, at once, those left behind included; ``lanes`` how many
     batches are under way, each of up to ``batch`` requests that waited together. More than ``pending``
     requests are never held, and fewer where they could not be answered in time.
+
+    The online state is waited for no longer than ``live_ms``; its items are looked at every ``items_s``, and
+    up to ``new_items`` that a release does not know are shown beside its own. A request whose context holds,
+    under a name of ``precomputed_first``, one of that name's values is of low value: a slate that was made
+    ahead answers it, where there is one, and no model is asked.
     """
 
     deadline_ms: float = Field(default=200.0, gt=0)
@@ -27,3 +32,7 @@ class OnlineConfig(Section):
     lanes: int = Field(default=2, ge=1)
     batch: int = Field(default=32, ge=1)
     pending: int = Field(default=256, ge=1)
+    live_ms: float = Field(default=20.0, gt=0)
+    items_s: float = Field(default=0.25, gt=0)
+    new_items: int = Field(default=1000, ge=0)
+    precomputed_first: dict[str, tuple[str, ...]] = Field(default_factory=dict)

@@ -21,15 +21,18 @@ VARIABLE: Final = "SLATE_REDIS_URL"
 _POWER: Final = "power"
 
 
-def open_queue(config: FeedbackConfig) -> Queue:
+def open_queue(config: FeedbackConfig, remember_seconds: float | None = None) -> Queue:
     """The durable streams.
+
+    Args:
+        remember_seconds: for how long an id counts as seen; as long as an event may be late by default.
 
     Raises:
         ConfigError: ``SLATE_REDIS_URL`` is no address, or that Redis is not seen to keep what
             ``feedback.durability`` asks for.
         StorageError: it does not answer, or the file cannot be used.
     """
-    remembered = config.max_age_s + config.max_ahead_s
+    remembered = config.max_age_s + config.max_ahead_s if remember_seconds is None else remember_seconds
     server = _redis(config)
     if server is not None:
         from slate.feedback.redis_queue import RedisQueue

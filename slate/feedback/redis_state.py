@@ -1,13 +1,13 @@
 """Online state in Redis."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from slate.clock import Clock, SystemClock
 from slate.feedback.redis_server import RedisServer
-from slate.feedback.state import Happened, ItemChange, Precomputed
+from slate.feedback.state import Happened, ItemChange, LiveUser, Precomputed
 
 _ITEMS: Final = "items"
 _RELEASES: Final = "slate:releases"
@@ -37,8 +37,7 @@ class RedisState:
     def history(self, user_id: str) -> list[Happened]:
         with self._server.errors():
             found = self._server.client.hgetall(f"history:{user_id}")
-        events = [Happened(event_id.decode(), *json.loads(rest)) for event_id, rest in found.items()]
-        return sorted(events, key=lambda one: (one.at, one.event_id.encode()))
+        return _history(found)
 
     def block(self, user_id: str, item_ids: Sequence[str]) -> None:
         if item_ids:
@@ -48,6 +47,20 @@ class RedisState:
     def blocked(self, user_id: str) -> frozenset[str]:
         with self._server.errors():
             return frozenset(item.decode() for item in self._server.client.smembers(f"blocked:{user_id}"))
+
+    def users(self, user_ids: Collection[str]) -> dict[str, LiveUser]:
+        asked = list(user_ids)
+        with self._server.errors():
+            pipeline = self._server.client.pipeline(transaction=False)
+            for user in asked:
+                pipeline.hgetall(f"history:{user}")
+                pipeline.smembers(f"blocked:{user}")
+            found = pipeline.execute()
+        known = {
+            user: LiveUser(_history(happened), frozenset(item.decode() for item in blocked))
+            for user, happened, blocked in zip(asked, found[::2], found[1::2], strict=True)
+        }
+        return {user: each for user, each in known.items() if each.history or each.blocked}
 
     def put_slates(self, release_id: str, slates: Mapping[str, bytes], seconds: float) -> None:
         now = self._clock.now()
@@ -100,6 +113,11 @@ class RedisState:
 
     def close(self) -> None:
         self._server.close()
+
+
+def _history(found: Mapping[bytes, bytes]) -> list[Happened]:
+    events = [Happened(event_id.decode(), *json.loads(rest)) for event_id, rest in found.items()]
+    return sorted(events, key=lambda one: (one.at, one.event_id.encode()))
 
 
 def _packed(one: Happened) -> str:

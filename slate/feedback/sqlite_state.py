@@ -1,14 +1,14 @@
 """Online state in an SQLite file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from slate.clock import Clock, SystemClock
 from slate.feedback.sqlite_file import NORMAL, SqliteFile
-from slate.feedback.state import Happened, ItemChange, Precomputed
+from slate.feedback.state import Happened, ItemChange, LiveUser, Precomputed
 
 _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS history ("
@@ -81,6 +81,26 @@ class SqliteState:
     def blocked(self, user_id: str) -> frozenset[str]:
         rows = self._file.read("SELECT item_id FROM blocked WHERE user_id = ?", (user_id,))
         return frozenset(item for (item,) in rows)
+
+    def users(self, user_ids: Collection[str]) -> dict[str, LiveUser]:
+        happened: dict[str, list[Happened]] = {}
+        blocked: dict[str, set[str]] = {}
+        asked, marks = list(user_ids), ", ".join("?" * len(user_ids))
+        for user, *row in self._file.read(
+            "SELECT user_id, event_id, item_id, event, at, value FROM history "  # noqa: S608
+            f"WHERE user_id IN ({marks}) ORDER BY user_id, at, event_id",
+            asked,
+        ):
+            happened.setdefault(user, []).append(Happened(*row))
+        for user, item in self._file.read(
+            f"SELECT user_id, item_id FROM blocked WHERE user_id IN ({marks})",  # noqa: S608
+            asked,
+        ):
+            blocked.setdefault(user, set()).add(item)
+        return {
+            user: LiveUser(happened.get(user, []), frozenset(blocked.get(user, ())))
+            for user in happened.keys() | blocked.keys()
+        }
 
     def put_slates(self, release_id: str, slates: Mapping[str, bytes], seconds: float) -> None:
         now = self._clock.now()

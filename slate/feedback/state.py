@@ -1,17 +1,27 @@
 """What users did since the release, what was precomputed for them, and what changed in the catalogue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
 class Happened(NamedTuple):
-    """One event of a user's recent history; ``at`` in seconds since 1970."""
+    """One event of a user's recent history; ``at`` in seconds since 1970.
+
+    ``event_id`` is :func:`slate.feedback.records.identity`, not what the sender chose.
+    """
 
     event_id: str
     item_id: str
     event: str
     at: float
     value: float | None = None
+
+
+class LiveUser(NamedTuple):
+    """A user's recent events, the oldest first, and the items that they never want to see."""
+
+    history: Sequence[Happened] = ()
+    blocked: frozenset[str] = frozenset()
 
 
 class Precomputed(NamedTuple):
@@ -57,6 +67,10 @@ class OnlineState(Protocol):
 
     def blocked(self, user_id: str) -> frozenset[str]:
         """What the user never wants to see."""
+        ...
+
+    def users(self, user_ids: Collection[str]) -> dict[str, LiveUser]:
+        """History and blocked items of several users at once; who has neither is left out."""
         ...
 
     def put_slates(self, release_id: str, slates: Mapping[str, bytes], seconds: float) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from slate.errors import StorageError
-from slate.feedback.queue import Queue
+from slate.feedback.later import Appends
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class BackgroundWriter:
         capacity: how many records may wait.
     """
 
-    def __init__(self, queue: Queue, stream: str, capacity: int = 10_000) -> None:
+    def __init__(self, queue: Appends, stream: str, capacity: int = 10_000) -> None:
         self._queue = queue
         self._stream = stream
         self._capacity = capacity

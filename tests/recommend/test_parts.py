@@ -19,11 +19,13 @@ from slate.config import RecommendConfig, parse_section
 from slate.data.holdout import Split
 from slate.errors import ConfigError, ReleaseError
 from slate.recommend.engine import ScoreRequest
+from slate.recommend.live import LiveUser
 from slate.recommend.recommender import Recommender
 from slate.recommend.request import Request
 from slate.release.resolve import open_verified
 from slate.retrieval.sources.write import write_sources
 from slate.storage import open_store
+from tests.recommend.live.said import Said
 
 AT = datetime(2024, 6, 1, tzinfo=UTC)
 FILMS = 60
@@ -191,23 +193,10 @@ def test_counts_of_zero_everywhere_are_refused() -> None:
         parse_section(RecommendConfig, {"sources": {"two_tower": {"count": 0}}})
 
 
-class Shop:
-    """Live state of a shop that can be changed."""
-
-    def __init__(self) -> None:
-        self.down: frozenset[str] = frozenset()
-
-    def unavailable(self) -> frozenset[str]:
-        return self.down
-
-    def blocked(self, user_id: str, /) -> list[str]:
-        return [film(20)] if user_id == "p1" else []
-
-
 def test_live_state_takes_items_out_of_the_next_slate_and_of_the_popular_one(
     tiny: Any, content: Path
 ) -> None:
-    shop = Shop()
+    shop = Said(known={"p1": LiveUser(blocked=frozenset([film(20)]))})
     recommender = Recommender(content, tiny.config, "live", shop)
     history = [film(3), film(4)]
     before = recommender.recommend(history=history, at=AT).item_ids

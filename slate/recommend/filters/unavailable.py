@@ -1,6 +1,7 @@
 """Items that cannot be had."""
 
 from collections.abc import Collection
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -8,8 +9,13 @@ import numpy.typing as npt
 from slate.data.vocabulary import IdMap
 from slate.recommend.arrays import Rows
 from slate.recommend.filters.base import Filtered
-from slate.recommend.live import LiveState
 from slate.recommend.stages.records import Ask
+
+
+class TakenDown(Protocol):
+    """See :class:`slate.recommend.live.LiveState`."""
+
+    def unavailable(self) -> Collection[str]: ...
 
 
 class UnavailableFilter:
@@ -21,7 +27,7 @@ class UnavailableFilter:
 
     name = "unavailable"
 
-    def __init__(self, ids: IdMap, denied: npt.NDArray[np.bool_], live: LiveState) -> None:
+    def __init__(self, ids: IdMap, denied: npt.NDArray[np.bool_], live: TakenDown) -> None:
         self._ids = ids
         self._denied = denied
         self._live = live

@@ -11,7 +11,6 @@ from slate.config.online import OnlineConfig
 from slate.recommend.live import LiveState, NothingLive
 from slate.recommend.online.follow import ChannelFollower
 from slate.recommend.online.health import SECONDS, HealthCheck
-from slate.recommend.online.ladder import Precomputed, nothing_precomputed
 from slate.recommend.online.load import Surroundings, load
 from slate.recommend.online.online import Expose, Fallen, Loaded, OnlineEngine
 from slate.recommend.online.sources import Failed, SourceThreads
@@ -36,7 +35,7 @@ class Host:
         fallen: told why a slate is not personalised.
         taken: told of each release that answers from now on.
         source_failed: told of every source that gave nothing, from any thread.
-        live: what changes between two releases.
+        live: what changes between two releases, and slates made ahead.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class Host:
         fallen: Fallen = lambda *_: None,
         taken: Callable[[str], None] = lambda _: None,
         source_failed: Failed = lambda *_: None,
-        precomputed: Precomputed = nothing_precomputed,
         live: LiveState | None = None,
         tracing: Tracing | None = None,
     ) -> None:
@@ -58,7 +56,7 @@ class Host:
         self.sources = SourceThreads(config.slots, config.source_ms / 1000, source_failed)
         self.engine = OnlineEngine(config, variant, self.stages, expose, fallen)
         self._taken = taken
-        self._surroundings = Surroundings(live or NothingLive(), precomputed, self.sources.gather)
+        self._surroundings = Surroundings(live or NothingLive(), self.sources.gather)
         self._watching: asyncio.Task[None] | None = None
         self._follower: ChannelFollower | None = None
 

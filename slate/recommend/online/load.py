@@ -10,7 +10,7 @@ from slate.errors import ReleaseError
 from slate.recommend.arrays import Rows
 from slate.recommend.golden import golden_problems
 from slate.recommend.live import LiveState, NothingLive
-from slate.recommend.online.ladder import Ladder, Precomputed, nothing_precomputed
+from slate.recommend.online.ladder import Ladder
 from slate.recommend.online.online import Loaded
 from slate.recommend.recommender import Recommender
 from slate.recommend.request import Request
@@ -27,10 +27,9 @@ _SHOWN: Final = 3
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a release meets where it serves: live state, slates made ahead, how its sources are asked."""
+    """What a release meets where it serves: live state, and how its sources are asked."""
 
     live: LiveState = field(default_factory=NothingLive)
-    precomputed: Precomputed = nothing_precomputed
     gather: Gather = one_by_one
 
 
@@ -76,7 +75,6 @@ def load(directory: Path, manifest: Manifest, surroundings: Surroundings | None 
             # To lower rungs everybody is somebody of whom nothing is known.
             recommender.funnel.popular(Request(history=(), live=False)),
             recommender.config.k,
-            around.precomputed,
             around.live,
         ),
         known=recommender.catalogue.ids,

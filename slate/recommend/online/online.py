@@ -128,18 +128,31 @@ class OnlineEngine:
     async def _one(
         self, release: Loaded, batches: Batches, request: Request, began: float, ends: float
     ) -> Answer:
-        try:
-            slate = await batches.answer(request, ends)
-            trouble = problem_of(slate, release.known, request.exclude)
-            if trouble:
-                raise StageError("order", "invalid", trouble)
-            if not slate.items:
-                raise StageError("order", "empty")
-        except StageError as error:
-            self._fallen(error.stage, error.reason)
-            slate = release.ladder.descend(request)
-        seconds = asyncio.get_running_loop().time() - began
-        return Answer(slate, self.variant, self._expose(request, slate, seconds))
+        loop = asyncio.get_running_loop()
+        slate = None
+        if self._is_of_low_value(request):
+            slate = await release.ladder.ahead(request, ends - loop.time())
+        if slate is None:
+            try:
+                slate = await self._personalised(release, batches, request, ends)
+            except StageError as error:
+                self._fallen(error.stage, error.reason)
+                left = ends - loop.time() + self._config.reserve_ms / 1000
+                slate = await release.ladder.descend(request, left)
+        return Answer(slate, self.variant, self._expose(request, slate, loop.time() - began))
+
+    async def _personalised(self, release: Loaded, batches: Batches, request: Request, ends: float) -> Slate:
+        slate = await batches.answer(request, ends)
+        trouble = problem_of(slate, release.known, request.exclude)
+        if trouble:
+            raise StageError("order", "invalid", trouble)
+        if not slate.items:
+            raise StageError("order", "empty")
+        return slate
+
+    def _is_of_low_value(self, request: Request) -> bool:
+        first, context = self._config.precomputed_first, request.context
+        return not request.explain and any(context.get(name) in values for name, values in first.items())
 
     def _learn(self, requests: int, seconds: float) -> None:
         self.admission.learn(requests, seconds / self._config.lanes)

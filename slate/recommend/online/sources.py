@@ -5,10 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from queue import SimpleQueue
 
 from slate.recommend.arrays import Rows
 from slate.recommend.stages.retrieve import Call, one_by_one
+from slate.recommend.threads import BoundedThreads
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class SourceThreads:
         self._seconds = seconds
         self._failed = failed
         self._lock = threading.Lock()
-        self._threads: dict[str, _Threads] = {}
+        self._threads: dict[str, BoundedThreads] = {}
         self.failures = 0
 
     def gather(self, calls: Sequence[Call]) -> list[list[Rows] | None]:
@@ -56,10 +56,10 @@ class SourceThreads:
         for threads in self._threads.values():
             threads.close()
 
-    def _of(self, source: str) -> "_Threads":
+    def _of(self, source: str) -> BoundedThreads:
         with self._lock:
             if source not in self._threads:
-                self._threads[source] = _Threads(source, self._slots)
+                self._threads[source] = BoundedThreads(f"source-{source}", self._slots)
             return self._threads[source]
 
     def _outcome(self, source: str, future: "Future[list[Rows]] | None", ends: float) -> list[Rows] | None:
@@ -81,49 +81,3 @@ class SourceThreads:
         self._failed(source, reason)
         name = f"{type(detail).__name__}: " if isinstance(detail, Exception) else ""
         _log.warning("source %s gave nothing, %s: %s%s", source, reason, name, detail)
-
-
-class _Threads:
-    """The threads of one source; daemons, since a native call that hangs cannot be ended."""
-
-    def __init__(self, source: str, slots: int) -> None:
-        self._source = source
-        self._slots = slots
-        self._lock = threading.Lock()
-        self._jobs: SimpleQueue[tuple[Callable[[], list[Rows]], Future[list[Rows]]] | None] = SimpleQueue()
-        self._count = 0
-        self.held = 0
-
-    def start(self, work: Callable[[], list[Rows]]) -> "Future[list[Rows]] | None":
-        """Begin, or None where every slot is held."""
-        with self._lock:
-            if self.held >= self._slots:
-                return None
-            self.held += 1
-            more = self.held > self._count
-            self._count += more
-        future: Future[list[Rows]] = Future()
-        self._jobs.put((work, future))
-        if more:
-            threading.Thread(target=self._run, name=f"source-{self._source}", daemon=True).start()
-        return future
-
-    def close(self) -> None:
-        for _ in range(self._count):
-            self._jobs.put(None)
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            work, future = job
-            try:
-                answer = work()
-            except BaseException as error:
-                self._leave()
-                future.set_exception(error)
-            else:
-                self._leave()
-                future.set_result(answer)
-
-    def _leave(self) -> None:
-        with self._lock:
-            self.held -= 1

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Iterable
 
+from slate.recommend.live import NothingLive
 
-class TakenDown:
+
+class TakenDown(NothingLive):
     """Items that no slate shall hold. What users block is taken out when their slates are read."""
 
     def __init__(self, item_ids: Iterable[str]) -> None:
@@ -11,6 +13,3 @@ class TakenDown:
 
     def unavailable(self) -> Collection[str]:
         return self._item_ids
-
-    def blocked(self, _user_id: str, /) -> Collection[str]:
-        return ()

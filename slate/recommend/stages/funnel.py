@@ -8,7 +8,7 @@ from slate.data.sequences import History
 from slate.recommend.arrays import Rows
 from slate.recommend.engine import ScoreRequest, Scores
 from slate.recommend.filters.build import filters_of
-from slate.recommend.live import LiveState, NothingLive
+from slate.recommend.live import STRANGER, LiveState, NothingLive
 from slate.recommend.opened import Opened
 from slate.recommend.request import Interaction, Request, Slate
 from slate.recommend.sources.build import quotas_of
@@ -36,6 +36,7 @@ class Funnel:
     ) -> None:
         live = live or NothingLive()
         filters = filters_of(release, live)
+        self._live = live
         self._clock = clock or SystemClock()
         self._preparation = Preparation(release, live, self._clock)
         self._retrieval = Retrieval(release, quotas_of(release), filters, gather)
@@ -45,7 +46,12 @@ class Funnel:
 
     def prepare(self, requests: Sequence[Request]) -> list[Ask]:
         """Requests in model terms; users are looked up."""
-        return [self._preparation.ask(request) for request in requests]
+        asking = {each.user_id for each in requests if each.live and each.user_id is not None}
+        users = self._live.users(asking)
+        return [
+            self._preparation.ask(each, users.get(each.user_id or "", STRANGER) if each.live else STRANGER)
+            for each in requests
+        ]
 
     def ask_of(self, request: Request, history: History, seen: Rows, features: Mapping[str, object]) -> Ask:
         """A request in model terms where nobody is looked up; see :class:`Preparation`."""

@@ -12,7 +12,8 @@ import numpy as np
 from slate.clock import Clock, microseconds
 from slate.data.sequences import History, natural
 from slate.recommend.arrays import Rows
-from slate.recommend.live import LiveState
+from slate.recommend.live import STRANGER, LiveState, LiveUser
+from slate.recommend.live.overlay import overlaid
 from slate.recommend.opened import Opened
 from slate.recommend.request import Interaction, Request
 from slate.recommend.stages.records import Ask
@@ -31,24 +32,28 @@ class Preparation:
         self._clock = clock
         self._events = {name: code for code, name in enumerate(release.features.events, start=1)}
 
-    def ask(self, request: Request) -> Ask:
-        """One request in model terms. What the release does not know is left out and named."""
+    def ask(self, request: Request, since: LiveUser = STRANGER) -> Ask:
+        """One request in model terms. What the release does not know is left out and named.
+
+        Args:
+            since: what the user did after the release was made, and blocks.
+        """
         instant = request.at or self._clock.now()
         asked = replace(request, at=instant)
         known = self._known(request.user_id)
         features = known.features if request.features is None else request.features
         if request.history is None:
             history, ignored = self._history(known.items, known.events, known.times.tolist())
-            return self.of(
-                asked, history, self._release.catalogue.ids.known_rows(known.seen), features, ignored
-            )
+            history = self._overlaid(history, since, ignored)
+            seen = self._release.catalogue.ids.known_rows(known.seen)
+            return self.of(asked, history, seen, features, ignored, since.blocked)
         given = sorted(self.interactions(request.history, instant), key=_chronology)
         history, ignored = self._history(
             [each.item_id for each in given],
             [each.event for each in given],
             [microseconds(each.at) for each in given],
         )
-        return self.of(asked, history, history.items, features, ignored)
+        return self.of(asked, history, history.items, features, ignored, since.blocked)
 
     def of(
         self,
@@ -57,12 +62,14 @@ class Preparation:
         seen: Rows,
         features: Mapping[str, object],
         ignored: Sequence[str] = (),
+        blocked: Collection[str] = (),
     ) -> Ask:
         """One request of whom all is known: the past and the features are these, whatever it says of them.
 
         Args:
             history: in catalogue rows, the oldest first; ``seen`` are further rows not to be shown again.
             ignored: names in the past that the release does not know.
+            blocked: what the user never wants to see, beside what the request says so of.
         """
         ids = self._release.catalogue.ids
         at = microseconds(request.at or self._clock.now())
@@ -71,7 +78,7 @@ class Preparation:
             seen=np.unique(np.concatenate([seen, history.items])),
             excluded=_sorted(ids.known_rows(request.exclude)),
             ignored=(*ignored, *(item for item in request.exclude if item not in ids)),
-            blocked=_sorted(ids.known_rows(self._blocked(request))),
+            blocked=_sorted(ids.known_rows([*request.blocked, *blocked])),
             user_id=request.user_id,
             seed=_seed(request.user_id, at) if request.seed is None else request.seed,
             live=request.live,
@@ -92,10 +99,13 @@ class Preparation:
     def _known(self, user_id: str | None) -> UserRecord:
         return (None if user_id is None else self._release.users.record(user_id)) or _NOBODY
 
-    def _blocked(self, request: Request) -> Collection[str]:
-        if request.user_id is None or not request.live:
-            return request.blocked
-        return [*request.blocked, *self._live.blocked(request.user_id)]
+    def _overlaid(self, released: History, since: LiveUser, ignored: list[str]) -> History:
+        if not since.history:
+            return released
+        history, unknown = overlaid(released, since.history, self._release.catalogue.ids, self._events)
+        self._live.ignored(len(unknown))
+        ignored.extend(unknown)
+        return history
 
     def _history(
         self, items: Sequence[str], events: Sequence[str], times: Sequence[int]

@@ -30,9 +30,6 @@ class Shop:
     def unavailable(self) -> Collection[str]:
         return self.down
 
-    def blocked(self, _user_id: str, /) -> Collection[str]:
-        return ()
-
 
 def filters() -> dict[str, Filter]:
     denied = np.array([False, True, False, False, False, False])

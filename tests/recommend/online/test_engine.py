@@ -15,6 +15,7 @@ from slate.recommend.online.ladder import Ladder
 from slate.recommend.online.online import Loaded, OnlineEngine
 from slate.recommend.online.stages import Stages
 from slate.recommend.request import Request, Slate, SlateItem
+from tests.recommend.live.said import Said
 
 CATALOGUE = [f"item {n}" for n in range(20)]
 POPULAR = [(item, 1.0 - n / 100) for n, item in enumerate(CATALOGUE[:8])]
@@ -67,7 +68,7 @@ class Shelf:
 
 
 def loaded(shelf: Shelf, ahead: Sequence[SlateItem] | None = None) -> Loaded:
-    ladder = Ladder(shelf.name, POPULAR, 3, lambda user: ahead if user == "ann" else None)
+    ladder = Ladder(shelf.name, POPULAR, 3, Said(slates={"ann": ahead or ()}))
     return Loaded(shelf.name, shelf, shelf, ladder, frozenset(CATALOGUE))
 
 
@@ -171,16 +172,20 @@ def test_a_stage_in_trouble_gives_a_labelled_slate_in_time(
 
 def test_the_ladder_rung_by_rung(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = [SlateItem("item 5", 0.9, 1, "two_tower"), SlateItem("item 6", 0.8, 2, "two_tower")]
-    ladder = Ladder("r-1", POPULAR, 3, lambda user: ahead if user == "ann" else None)
-    assert ladder.descend(Request(user_id="ann")).rung == "precomputed"
-    left = ladder.descend(Request(user_id="ann", exclude=["item 5"]))
+    ladder = Ladder("r-1", POPULAR, 3, Said(slates={"ann": ahead}))
+
+    def descend(**asked: Any) -> Slate:
+        return asyncio.run(ladder.descend(Request(**asked)))
+
+    assert descend(user_id="ann").rung == "precomputed"
+    left = descend(user_id="ann", exclude=["item 5"])
     assert [(i.item_id, i.position) for i in left.items] == [("item 6", 1)]
-    assert ladder.descend(Request(user_id="ann", history=[])).rung == "popular", "her history is another now"
-    assert ladder.descend(Request(user_id="bob")).rung == "popular"
-    everything = ladder.descend(Request(user_id="bob", exclude=[item for item, _ in POPULAR]))
+    assert descend(user_id="ann", history=[]).rung == "popular", "her history is another now"
+    assert descend(user_id="bob").rung == "popular"
+    everything = descend(user_id="bob", exclude=[item for item, _ in POPULAR])
     assert (everything.rung, everything.items) == ("static", ())
     monkeypatch.setattr("slate.recommend.fallback.popular", lambda *_: 1 // 0)
-    last = ladder.descend(Request(user_id="bob", exclude=["item 0"], k=2))
+    last = descend(user_id="bob", exclude=["item 0"], k=2)
     assert (last.rung, items_of(last)) == ("static", ["item 1", "item 2"])
 
 

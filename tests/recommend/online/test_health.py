@@ -72,9 +72,6 @@ def test_live_state_is_left_out_of_golden_requests(make_ask: Callable[..., Any])
         def unavailable(self) -> list[str]:
             return ["b"]
 
-        def blocked(self, _user_id: str, /) -> list[str]:
-            return []
-
     rows = np.arange(3, dtype=np.int32)
     filtering = UnavailableFilter(IdMap(("a", "b", "c")), np.asarray([False, False, True]), Down())
     assert filtering.apply(make_ask(), rows).removed.tolist() == [1, 2]

@@ -26,7 +26,7 @@ from slate.config.incremental import IncrementalConfig, TriggersConfig
 from slate.config.load import default_config_path, load_config, parse_config, read_config
 from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
 from slate.config.monitoring import MonitoringConfig
-from slate.config.operations import RolloutConfig, StoreConfig
+from slate.config.operations import StoreConfig
 from slate.config.quality import EvaluationConfig, GateConfig
 from slate.config.recommend import (
     AgeConfig,
@@ -40,6 +40,13 @@ from slate.config.recommend import (
     RecommendConfig,
     SourcesConfig,
 )
+from slate.config.rollout import (
+    AlphaConfig,
+    GuardrailConfig,
+    GuardrailsConfig,
+    RolloutConfig,
+    ShadowConfig,
+)
 from slate.config.root import SlateConfig
 from slate.config.section import Section, describe, parse_section
 from slate.config.serving import ServingConfig
@@ -48,6 +55,7 @@ from slate.config.tuning import Parameter, TuningConfig
 
 __all__ = [
     "AgeConfig",
+    "AlphaConfig",
     "AvailableConfig",
     "BatchConfig",
     "CheckSeverity",
@@ -67,6 +75,8 @@ __all__ = [
     "FollowsTable",
     "FreshnessConfig",
     "GateConfig",
+    "GuardrailConfig",
+    "GuardrailsConfig",
     "IncrementalConfig",
     "IndexConfig",
     "InteractionsTable",
@@ -81,6 +91,7 @@ __all__ = [
     "RolloutConfig",
     "Section",
     "ServingConfig",
+    "ShadowConfig",
     "SlateConfig",
     "SourcesConfig",
     "SplitConfig",

@@ -1,12 +1,6 @@
-"""How a release is stored and rolls out."""
+"""How a release is stored."""
 
 from slate.config.section import Section
-
-
-class RolloutConfig(Section):
-    """The ramp a rollout climbs, in percent of users."""
-
-    steps: tuple[float, ...] = (1, 5, 25, 50)
 
 
 class StoreConfig(Section):

@@ -11,9 +11,10 @@ from slate.config.feedback import FeedbackConfig
 from slate.config.incremental import IncrementalConfig
 from slate.config.models import IndexConfig, RankingConfig, RetrievalConfig, SplitConfig
 from slate.config.monitoring import MonitoringConfig
-from slate.config.operations import RolloutConfig, StoreConfig
+from slate.config.operations import StoreConfig
 from slate.config.quality import EvaluationConfig, GateConfig
 from slate.config.recommend import RecommendConfig
+from slate.config.rollout import RolloutConfig
 from slate.config.section import Section
 from slate.config.serving import ServingConfig
 from slate.config.tracking import TrackingConfig

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -35,11 +34,10 @@ _WORTH_A_PROCESS: Final = 2_000
 
 @dataclass(frozen=True)
 class Activity:
-    """Who did something: ``recent`` users within the days that count, ``changed`` users since the release."""
+    """Who is active: released users since an instant, and ``recent`` users of the event log."""
 
     since: datetime
     recent: frozenset[str]
-    changed: frozenset[str]
 
 
 def precompute(
@@ -95,7 +93,6 @@ def precompute(
             now=now,
             active_since=activity.since,
             recent=activity.recent,
-            changed=activity.changed,
         )
         print(f"slates of release {release_id}, partition {part}, into {describe(state)}", flush=True)
         figures = share(task, _workers(config, opened.path / USERS, part))
@@ -115,19 +112,12 @@ def _serving(store: ObjectStore) -> list[str]:
 def _activity(store: ObjectStore, manifest: Manifest, now: datetime, days: float) -> Activity:
     """Released users are judged against the end of the release's data, beyond which it knows nothing."""
     watermark = datetime.fromisoformat(manifest.dataset.watermark)
-    recent = now - timedelta(days=days)
-    events = read_events(store, min(recent, watermark))
+    counted = timedelta(days=days)
+    events = read_events(store, now - counted)
     return Activity(
-        since=min(watermark, now) - timedelta(days=days),
-        recent=_users_after(events, recent),
-        changed=_users_after(events, watermark),
+        since=min(watermark, now) - counted,
+        recent=frozenset(pc.unique(events[columns.USER]).to_pylist()),
     )
-
-
-def _users_after(events: pa.Table, instant: datetime) -> frozenset[str]:
-    limit = pa.scalar(instant, pa.timestamp("us", "UTC"))
-    later = events.filter(pc.greater(events[columns.TIMESTAMP], limit))
-    return frozenset(pc.unique(later[columns.USER]).to_pylist())
 
 
 def _workers(config: BatchConfig, users: Path, partition: Partition) -> int:

@@ -22,11 +22,11 @@ ITEMS = st.builds(
 
 @given(st.lists(ITEMS))
 def test_what_is_kept_comes_back_as_it_was(items: list[SlateItem]) -> None:
-    assert unpacked(packed(items)) == tuple(items)
+    assert unpacked(packed(tuple(items))) == tuple(items)
 
 
 def test_it_is_the_list_of_items_of_an_answer() -> None:
-    (item,) = json.loads(packed([SlateItem("film é", 0.25, 1, "popular", 0.5)]))
+    (item,) = json.loads(packed((SlateItem("film é", 0.25, 1, "popular", 0.5),)))
     assert item == {
         "item_id": "film é",
         "score": 0.25,

@@ -30,7 +30,7 @@ def releases(tmp_path: Path, make_release: MakeRelease) -> list[str]:
     ids = []
     for _ in range(4):
         folder, manifest = make_release()
-        publish(folder, store)
+        publish(store, folder)
         ids.append(manifest.release_id)
     return ids
 

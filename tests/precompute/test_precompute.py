@@ -23,6 +23,7 @@ from slate.errors import ConfigError, ConflictError, StorageError
 from slate.feedback.log import SCHEMA
 from slate.feedback.open import VARIABLE, open_state
 from slate.feedback.sqlite_state import SqliteState
+from slate.feedback.state import Happened
 from slate.recommend.open import open_release
 from slate.recommend.opened import USERS
 from slate.recommend.precompute import progress, worker
@@ -254,6 +255,23 @@ def test_items_that_were_taken_down_are_in_no_slate(place: Place) -> None:
     slate = place.slates(["p1"])["p1"]
     assert set(slate).isdisjoint(down)
     assert len(slate) == 12
+
+
+def test_what_happened_since_counts_and_newcomers_are_known_by_it(place: Place) -> None:
+    place.run()
+    before = place.slates(["p1"])["p1"]
+    state = open_state(FeedbackConfig(**place.feedback))
+    at = (NOW - timedelta(days=1)).timestamp()
+    state.remember({who: [Happened(f"e-{who}", before[0], "watch", at)] for who in ("p1", "new")}, keep=9)
+    state.close()
+    place.log(("new", before[0], NOW - timedelta(days=1)), ("gone", before[0], NOW - timedelta(days=1)))
+    done = place.run()
+    slates = place.slates(["p1", "new", "gone"])
+    assert set(slates) == {"p1", "new"}
+    assert before[0] not in slates["p1"]
+    assert before[0] not in slates["new"]
+    assert done["skipped"]["unknown"] == 1
+    assert sum(place.run(f"{index}/3")["skipped"].get("unknown", 0) for index in range(3)) == 1
 
 
 def test_a_user_with_bad_features_costs_nobody_else_their_slate(

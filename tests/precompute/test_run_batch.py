@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.batch import batch
-from pipelines.local import run_pipeline, step_names
 from slate.cli.main import app
 from slate.feedback.sqlite_state import SqliteState
 from slate.recommend.precompute.form import unpacked
 from tests.conftest import TinyRun
-from tests.pipelines.standin import Standin
 
 
 def command(folder: Path, *words: str) -> list[str]:
@@ -69,31 +66,3 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, words: list[str], said: 
 def test_a_partition_of_another_pipeline_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["run", "--store", str(tmp_path), "--partition", "0/2"])
     assert "use it with --pipeline batch" in str(done.exception)
-
-
-def test_every_partition_runs_and_the_last_step_hears_of_all(standin: Standin, tmp_path: Path) -> None:
-    standin.behave(precompute={"returns": []}, finish_precompute={"returns": {"slates": 4}})
-    assert step_names(batch) == ("precompute", "finish_precompute", "record_outcome")
-    result = run_pipeline(
-        batch,
-        {
-            "batch": {"section": "batch"},
-            "feedback": {"section": "feedback"},
-            "tracking": {"enabled": False},
-            "store": str(tmp_path / "store"),
-            "partitions": ["0/3", "1/3", "2/3"],
-            "shared": True,
-            "run_id": "one",
-        },
-        run_id="one",
-        workdir=tmp_path / "work",
-        caching=False,
-    )
-    assert result.status == "succeeded", result.failure
-    calls = standin.calls()
-    assert [call["step"] for call in calls] == ["precompute"] * 3 + ["finish_precompute"]
-    assert ["'0/3'" in str(c["arguments"]) for c in calls[:3]] == [True, False, False]
-    assert "'section': 'feedback'" in str(calls[0]["arguments"])
-    assert "True" in str(calls[0]["arguments"])
-    assert "['[]', '[]', '[]']" in str(calls[3]["arguments"])
-    assert result.step("finish_precompute").metrics == {"slates": 4}

@@ -15,11 +15,11 @@ from slate.errors import ConflictError, StorageError
 from slate.feedback.open import open_state
 from slate.feedback.state import OnlineState
 from slate.recommend.precompute.form import packed
+from slate.recommend.precompute.live_users import LiveUsers
 from slate.recommend.precompute.maker import INACTIVE, Made, Maker
 from slate.recommend.precompute.partition import Partition
 from slate.recommend.precompute.progress import Figures, Journal, Progress
 from slate.recommend.precompute.states import Known, ReleasedUsers
-from slate.recommend.precompute.taken_down import TakenDown
 from slate.recommend.recommender import Recommender
 from slate.storage import open_store
 
@@ -31,8 +31,7 @@ class Task:
     """What one process is told; it travels there by pickle.
 
     ``directory`` is a verified release folder and ``config`` its sections. Released users are active whose
-    last interaction is not before ``active_since``, and ``recent`` users whatever the release says. Users of
-    ``changed`` did something since the release was made, so they are looked up as a request would.
+    last interaction is not before ``active_since``, and ``recent`` users whatever the release says.
     """
 
     directory: Path
@@ -45,7 +44,6 @@ class Task:
     now: datetime
     active_since: datetime
     recent: frozenset[str] = frozenset()
-    changed: frozenset[str] = frozenset()
 
 
 def work(task: Task) -> Figures:
@@ -64,8 +62,7 @@ def work(task: Task) -> Figures:
 
 class _Worker:
     def __init__(self, task: Task, state: OnlineState) -> None:
-        live = TakenDown(change.item_id for change in state.items(0) if not change.available)
-        recommender = Recommender(task.directory, task.config, task.release_id, live)
+        recommender = Recommender(task.directory, task.config, task.release_id, LiveUsers(state))
         self._task = task
         self._state = state
         new = Progress(task.now, task.batch.items)
@@ -110,7 +107,8 @@ class _Worker:
             yield users, active
 
     def _made(self, users: Sequence[Known]) -> list[Made]:
-        changed = self._task.changed
+        """Who did something since the release was made is looked up as a request of theirs would be."""
+        changed = self._state.users([user.user_id for user in users]) if users else {}
         made = self._maker.known([user for user in users if user.user_id not in changed])
         return made + self._maker.looked_up([user.user_id for user in users if user.user_id in changed])
 

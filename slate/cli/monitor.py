@@ -84,7 +84,7 @@ def _days(day: str | None, since: str | None, now: datetime) -> list[date]:
         raise ConfigError("--day and --since: give one of them")
     first = _date("--since", since) if since else _date("--day", day) if day else yesterday
     last = yesterday if since else first
-    if first > max(last, now.date()) or first > last:
+    if first > min(last, now.date()):
         raise ConfigError(f"{first}: is not over yet; the last whole day is {yesterday}")
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
@@ -178,8 +178,8 @@ def _watch(config: "SlateConfig", store: "ObjectStore", port: int, every: float)
     kept: date | None = None
     while True:
         try:
-            kept = _keep(config, store, kept)
             _show(exporter, config, store)
+            kept = _keep(config, store, kept)
         except SlateError as error:
             # The gauge of the last success stops, and an alert says so.
             Console(stderr=True, soft_wrap=True).print(f"[yellow]warning:[/yellow] {escape(str(error))}")

@@ -135,15 +135,12 @@ def _between(table: pa.Table, start: datetime, end: datetime) -> pa.Table:
 
 def _once(table: pa.Table, keys: tuple[str, ...], by: str) -> pa.Table:
     """The first of every key."""
-    order = pc.sort_indices(table, [(name, "ascending") for name in (*keys, by)])
-    ordered = table.select(keys).take(order)
-    numbers = [ordered[name].combine_chunks() for name in keys]
-    if len(ordered) < 2:
+    if len(table) < 2:
         return table
-    again = pa.array([False])
-    same: Any = None
-    for column in numbers:
-        equal = pc.equal(column[1:], column[:-1])
-        same = equal if same is None else pc.and_(same, equal)
-    again = pa.concat_arrays([again, same])
-    return table.take(order.filter(pc.invert(again)))
+    order = pc.sort_indices(table, [(name, "ascending") for name in (*keys, by)])
+    new: Any = None
+    for name in keys:
+        column = table[name].take(order).combine_chunks()
+        other = pc.not_equal(column[1:], column[:-1])
+        new = other if new is None else pc.or_(new, other)
+    return table.take(order.filter(pa.concat_arrays([pa.array([True]), new])))

@@ -224,6 +224,7 @@ def test_the_command_shows_writes_and_fails_where_it_was_told_to(
         (["--day", "yesterday"], "is no day"),
         (["--day", "2026-11-01", "--since", "2026-11-01"], "give one of them"),
         (["--since", "2999-01-01"], "is not over yet"),
+        (["--day", "2999-01-01"], "is not over yet"),
         (["--watch", "--day", "2026-11-01"], "leave --day and --since out"),
     ],
 )

@@ -16,7 +16,7 @@ from slate.feedback.files import write_batch
 from slate.feedback.join import packed, place_of
 from slate.feedback.partitions import events_stream
 from slate.feedback.queue import EXPOSURES, QUARANTINE, SHADOW_EXPOSURES, Claim, Entry, Queue
-from slate.feedback.records import Event, parse_exposure
+from slate.feedback.records import Event, identity, parse_exposure
 from slate.feedback.shown import ShownSlates
 from slate.feedback.state import Happened, OnlineState
 from slate.storage import ObjectStore
@@ -271,4 +271,4 @@ def _fits(event: Event, slates: Mapping[str, bytes]) -> bool:
 
 
 def _happened(event: Event) -> Happened:
-    return Happened(event.event_id, event.item_id, event.event, event.timestamp / 1e6, event.value)
+    return Happened(identity(event), event.item_id, event.event, event.timestamp / 1e6, event.value)

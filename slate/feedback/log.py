@@ -1,11 +1,14 @@
 """The log of events in the object store, as the consumer writes it: ``events/date=<day>/*.parquet``.
 
 A replayed batch has the name of the one that it replaces. An event counts once all the same, however often it
-is in the log: by its user and its id.
+is in the log. It is the same event where all that makes it one in the queue is the same: its user and its id,
+but the slate it answers, the item and what was done, too. So nobody takes an event away from training by
+sending another one under its id.
 """
 
 import hashlib
 from datetime import datetime
+from functools import reduce
 from io import BytesIO
 from typing import Any, Final
 
@@ -19,6 +22,7 @@ from slate.storage.base import Entry, ObjectStore
 
 EVENTS: Final = "events/"
 EVENT_ID: Final = "event_id"
+EXPOSURE_ID: Final = "exposure_id"
 RECEIVED: Final = "received"
 
 _SUFFIX: Final = ".parquet"
@@ -35,9 +39,12 @@ SCHEMA: Final = pa.schema(
         (columns.TIMESTAMP, _INSTANT),
         (RECEIVED, _INSTANT),
         (columns.ORGANIC, pa.bool_()),
+        (EXPOSURE_ID, pa.string()),
     ]
 )
-_NULLABLE: Final = (columns.VALUE,)
+_NULLABLE: Final = (columns.VALUE, EXPOSURE_ID)
+#: What makes two rows the same event.
+_IDENTITY: Final = (columns.USER, EVENT_ID, columns.ORGANIC, EXPOSURE_ID, columns.ITEM, columns.EVENT)
 
 
 def read_events(store: ObjectStore, after: datetime | None = None) -> pa.Table:
@@ -103,16 +110,19 @@ def _typed(table: pa.Table, where: str) -> pa.Table:
 
 
 def _once(table: pa.Table) -> pa.Table:
-    """The first received of every (user, event id)."""
-    keys = (columns.USER, EVENT_ID)
-    ordered = table.sort_by([(name, "ascending") for name in (*keys, RECEIVED)]).combine_chunks()
+    """The first received of every event."""
+    ordered = table.sort_by([(name, "ascending") for name in (*_IDENTITY, RECEIVED)]).combine_chunks()
     if len(ordered) > 1:
-        same: Any = pc.and_(
-            *(pc.equal(ordered[name].slice(1), ordered[name].slice(0, len(ordered) - 1)) for name in keys)
-        )
-        first = pa.chunked_array([pa.array([True]), *pc.invert(same).chunks])
-        ordered = ordered.filter(first)
-    return ordered.sort_by([(name, "ascending") for name in (columns.TIMESTAMP, *keys)])
+        same: Any = reduce(pc.and_, (_as_before(ordered[name].chunk(0)) for name in _IDENTITY))
+        ordered = ordered.filter(pa.concat_arrays([pa.array([True]), pc.invert(same)]))
+    return ordered.sort_by([(name, "ascending") for name in (columns.TIMESTAMP, *_IDENTITY)])
+
+
+def _as_before(values: pa.Array) -> Any:
+    """Whether each value but the first is that of the row before; one that is missing equals another."""
+    now, before = values.slice(1), values.slice(0, len(values) - 1)
+    both_missing = pc.and_(pc.is_null(now), pc.is_null(before))
+    return pc.or_(pc.fill_null(pc.equal(now, before), False), both_missing)
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 Whoever appended a record checked it, but a stream outlives programs: reading never fails otherwise.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -80,6 +81,17 @@ def parse_event(record: bytes) -> Event:
         exposure_id=found.optional_text("exposure_id") if organic else found.text("exposure_id"),
         shown=shown,
     )
+
+
+def identity(event: Event) -> str:
+    """The id of an event among all of its user's, whoever sent it: 32 hexadecimal characters.
+
+    Its own id is the sender's choice, so it counts together with the slate, the item and what was done:
+    nobody takes the place of another's event by sending one under the same id.
+    """
+    parts = [event.shown is None, event.exposure_id, event.event_id, event.item_id, event.event]
+    text = json.dumps(parts, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def parse_exposure(record: bytes) -> Exposure:

@@ -15,6 +15,7 @@ from slate.config import FeedbackConfig
 from slate.errors import NotFoundError, StorageError
 from slate.feedback.consumer import HISTORY, LOG, Consumer
 from slate.feedback.files import file_key, replace
+from slate.feedback.log import read_events
 from slate.feedback.partitions import events_stream, partition_of
 from slate.feedback.queue import EVENTS, EXPOSURES, QUARANTINE, SHADOW_EXPOSURES, Claim, Queue
 from slate.feedback.replay import replay
@@ -88,7 +89,7 @@ def test_an_outcome_has_its_place_and_an_organic_event_none(
     }
     assert json.loads(shown[0]["context"]) == {"device": "phone"}
     assert rows(store, "quarantine") == []
-    assert [one.event_id for one in backend.state().history("ann")] == ["e1", "e2", "e3"]
+    assert _remembered(backend) == ["ink", "pen", "pen"]
     assert consumer.counts["unmatched"] == 1
 
 
@@ -103,7 +104,22 @@ def test_an_item_that_was_not_in_the_slate_is_neither_counted_nor_remembered(
     (bad,) = rows(store, "quarantine")
     assert (bad["reason"], bad["position"]) == ("item_id: was not in the slate that was shown", 1)
     assert json.loads(bad["record"])["event_id"] == "e1"
-    assert [one.event_id for one in backend.state().history("ann")] == ["e2"]
+    assert _remembered(backend) == ["pen"]
+
+
+def test_who_guesses_an_event_id_takes_its_place_nowhere(
+    queue: Queue, consumer: Consumer, backend: Backend, store: ObjectStore
+) -> None:
+    queue.append(EXPOSURES, [exposure("x1"), exposure("x2")])
+    queue.append(EVENTS, [event("e1")])
+    queue.append(EVENTS, [event("e1", exposure_id="x1"), event("e1", exposure_id="x2", item="ink")])
+    consumer.drain()
+    assert _remembered(backend) == ["ink", "pen", "pen"]
+    queue.rewind(EVENTS, HISTORY, 0)
+    consumer.drain()
+    assert _remembered(backend) == ["ink", "pen", "pen"]
+    assert len(read_events(store)) == len(rows(store, "events")) == 3
+    assert [row["exposure_id"] for row in rows(store, "outcomes")] == ["x1", "x2"]
 
 
 def test_files_are_named_by_partition_and_positions_and_day(
@@ -169,7 +185,7 @@ def test_what_cannot_be_read_is_put_aside_and_stops_nothing(
     assert [queue.depth(stream, LOG) for stream in (EVENTS, EXPOSURES, SHADOW_EXPOSURES, QUARANTINE)] == [
         0
     ] * 4
-    assert [one.event_id for one in backend.state().history("ann")] == ["e1", "e2"]
+    assert _remembered(backend) == ["pen", "pen"]
 
 
 def test_reading_again_writes_the_same_bytes_under_the_same_names(
@@ -255,7 +271,7 @@ def test_histories_do_not_wait_for_files_and_a_stop_writes_what_waits(
     thread = threading.Thread(target=consumer.run, args=(stop,))
     thread.start()
     queue.append(EVENTS, [event("e1")])
-    _until(lambda: [one.event_id for one in backend.state().history("ann")] == ["e1"])
+    _until(lambda: _remembered(backend) == ["pen"])
     assert store.list() == []
     stop.set()
     thread.join()
@@ -341,6 +357,11 @@ def test_a_fault_ends_all_of_the_consumer(queue: Queue, backend: Backend, tmp_pa
     queue.append(EVENTS, [event("e1")])
     with pytest.raises(ZeroDivisionError):
         _consumer(backend, Broken(tmp_path / "log")).run(threading.Event())
+
+
+def _remembered(backend: Backend) -> list[str]:
+    """The items of ann's history, in alphabetical order."""
+    return sorted(one.item_id for one in backend.state().history("ann"))
 
 
 def _until(true: Callable[[], bool]) -> None:

@@ -22,7 +22,14 @@ def batch(*rows: dict[str, Any]) -> pa.Table:
     """Rows over defaults: user u, item i, a view at noon, received a second later."""
     whole = []
     for row in rows:
-        filled = {"user_id": "u", "item_id": "i", "event": "view", "value": None, "organic": False}
+        filled = {
+            "user_id": "u",
+            "item_id": "i",
+            "event": "view",
+            "value": None,
+            "organic": False,
+            "exposure_id": None,
+        }
         filled |= {"timestamp": START, **row}
         whole.append({"received": filled["timestamp"] + timedelta(seconds=1), **filled})
     return pa.Table.from_pylist(whole, schema=SCHEMA)
@@ -59,11 +66,31 @@ def test_an_empty_log_has_no_rows_and_all_columns(tmp_path: Any) -> None:
 def test_one_user_s_event_counts_once_and_another_s_of_the_same_id_too(tmp_path: Any) -> None:
     store = open_store(str(tmp_path))
     late = START + timedelta(hours=2)
-    again = {"event_id": "a", "item_id": "later", "received": late}
+    again = {"event_id": "a", "value": 5.0, "received": late}
     put(store, "events/date=2026-03-01/0-0-2.parquet", batch({"event_id": "a"}, again))
     put(store, "events/date=2026-03-01/0-5-6.parquet", batch(again, {"event_id": "a", "user_id": "w"}))
     found = read_events(store).to_pylist()
-    assert [(row["user_id"], row["item_id"]) for row in found] == [("u", "i"), ("w", "i")]
+    assert [(row["user_id"], row["value"]) for row in found] == [("u", None), ("w", None)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"organic": True, "exposure_id": None},
+        {"exposure_id": "x2"},
+        {"item_id": "other"},
+        {"event": "like"},
+    ],
+)
+def test_an_event_id_that_somebody_guessed_takes_nothing_away(tmp_path: Any, other: dict[str, Any]) -> None:
+    store = open_store(str(tmp_path))
+    honest = {"event_id": "a", "exposure_id": "x1"}
+    guessed = {**honest, **other, "received": START - timedelta(hours=1)}
+    put(store, "events/date=2026-03-01/0-0-3.parquet", batch(guessed, honest, honest))
+    names = ("organic", "exposure_id", "item_id", "event")
+    found = [tuple(row[name] for name in names) for row in read_events(store).to_pylist()]
+    assert len(found) == 2
+    assert (False, "x1", "i", "view") in found
 
 
 def test_only_what_is_later_is_read_and_days_before_are_not_even_opened(tmp_path: Any) -> None:
@@ -112,30 +139,39 @@ def test_the_fingerprint_changes_with_every_batch_and_only_then(tmp_path: Any) -
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from("uvw"), st.sampled_from("abc"), st.integers(0, 5), st.integers(0, 5)),
+        st.tuples(
+            st.sampled_from("uv"),
+            st.sampled_from("ab"),
+            st.sampled_from([None, "x", "y"]),
+            st.integers(0, 5),
+            st.integers(0, 5),
+        ),
         max_size=30,
     )
 )
-def test_each_user_and_id_is_left_once_with_what_was_received_first(
-    rows: list[tuple[str, str, int, int]],
+def test_each_event_is_left_once_with_what_was_received_first(
+    rows: list[tuple[str, str, str | None, int, int]],
 ) -> None:
     table = batch(
         *(
             {
                 "user_id": user,
                 "event_id": event,
+                "exposure_id": slate,
+                "organic": slate is None,
                 "timestamp": START + timedelta(seconds=at),
                 "received": START + timedelta(seconds=received),
             }
-            for user, event, at, received in rows
+            for user, event, slate, at, received in rows
         )
     )
     left = _once(table).to_pylist()
-    first: dict[tuple[str, str], datetime] = {}
-    for user, event, _, received in rows:
+    first: dict[tuple[str, str, str | None], datetime] = {}
+    for user, event, slate, _, received in rows:
         instant = START + timedelta(seconds=received)
-        first[user, event] = min(first.get((user, event), instant), instant)
-    assert {(row["user_id"], row["event_id"]): row["received"] for row in left} == first
+        first[user, event, slate] = min(first.get((user, event, slate), instant), instant)
+    names = ("user_id", "event_id", "exposure_id")
+    assert {tuple(row[name] for name in names): row["received"] for row in left} == first
     assert len(left) == len(first)
     order = [(row["timestamp"], row["user_id"], row["event_id"]) for row in left]
     assert order == sorted(order)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Final
@@ -25,23 +26,23 @@ class Program:
         self._command = [sys.executable, "-m", "slate.cli.main", *words]
         self._environment = {**os.environ, **environment}
         self._says = says
+        self._changing = threading.Lock()
         self._started = 0
         self.gave_up = 0
-        self.start()
-
-    def start(self, *more: str) -> None:
-        """Start without waiting for anything."""
-        self._started += 1
-        self._more = more
-        with self._log.open("wb") as sink:
-            self._process = subprocess.Popen(
-                [*self._command, *more], env=self._environment, stdout=sink, stderr=sink
-            )
+        self._start()
 
     def kill(self) -> None:
-        """SIGKILL, at once."""
-        self._process.kill()
-        self._process.wait()
+        """SIGKILL, at once, and for good."""
+        with self._changing:
+            self._process.kill()
+            self._process.wait()
+
+    def restart(self, *more: str) -> None:
+        """SIGKILL, and start again with these words more, without waiting for anything."""
+        with self._changing:
+            self._process.kill()
+            self._process.wait()
+            self._start(*more)
 
     def end(self) -> None:
         """SIGTERM; what is under way is finished."""
@@ -59,11 +60,20 @@ class Program:
 
     def keep(self) -> None:
         """Start it again where it has ended by itself, for which a store that is away is the only reason."""
-        code = self._process.poll()
-        if code is not None:
-            assert code == StorageError.exit_code, self._log.read_text()
-            self.gave_up += 1
-            self.start(*self._more)
+        with self._changing:
+            code = self._process.poll()
+            if code is not None:
+                assert code == StorageError.exit_code, f"ended with {code}: {self._log.read_text()}"
+                self.gave_up += 1
+                self._start(*self._more)
+
+    def _start(self, *more: str) -> None:
+        self._started += 1
+        self._more = more
+        with self._log.open("wb") as sink:
+            self._process = subprocess.Popen(
+                [*self._command, *more], env=self._environment, stdout=sink, stderr=sink
+            )
 
     @property
     def _log(self) -> Path:

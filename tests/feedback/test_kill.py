@@ -70,16 +70,14 @@ class World:
     def kill_endpoint(self, count: int, sent: Sent) -> None:
         for _ in range(count):
             if self._until_right(lambda: self._until_answering(sent)):
-                self.endpoint.kill()
-                self.endpoint.start()
+                self.endpoint.restart()
                 self.killed["endpoint"] += 1
 
     def kill_consumer(self, count: int) -> None:
         for number in range(count):
             if self._until_right(self.consumer.until_at_work):
-                self.consumer.kill()
                 # Every other one comes back under another name, and so waits for the claims to run out.
-                self.consumer.start("--name", f"name-{number // 2}")
+                self.consumer.restart("--name", f"name-{number // 2}")
                 self.killed["consumer"] += 1
 
     def kill_store(self, count: int, sent: Sent) -> None:

@@ -16,6 +16,7 @@ from slate.cli import (
     monitor,
     recommend,
     releases,
+    rollout,
     run,
     runs,
     serve,
@@ -65,6 +66,7 @@ app.add_typer(runs.app, name="runs", help="List, inspect and compare recorded ru
 app.add_typer(events.app, name="events", help="Take in what users do, send it, and work it off.")
 app.add_typer(items.app, name="items", help="Add items or take them down without a new release.")
 app.add_typer(releases.app, name="releases", help="List, inspect, verify and move releases.")
+app.add_typer(rollout.app, name="rollout", help="Bring a release to users step by step.")
 app.add_typer(bench.app, name="bench", help="Measure this project beside others; needs a checkout.")
 
 

@@ -1,0 +1,116 @@
+"""What the judge reads of the log in the object store."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from io import BytesIO
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from slate import columns
+from slate.config import Event
+from slate.errors import DataError
+from slate.feedback import tables
+from slate.feedback.metrics.log import EXPOSURES, OUTCOMES
+from slate.rollout.judge.evidence import Step
+from slate.storage import ObjectStore
+
+EXPOSURE: Final = "exposure_id"
+VARIANT: Final = "assigned_variant"
+RUNG: Final = "rung"
+ITEMS: Final = "items"
+
+_ROLLOUT: Final = "rollout_id"
+_STEP: Final = "step"
+_EVENT_ID: Final = "event_id"
+_DATE: Final = "date="
+_SHOWN: Final = (EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, RUNG, ITEMS, _ROLLOUT, _STEP)
+_DONE: Final = (
+    _EVENT_ID, columns.USER, columns.EVENT, columns.VALUE, columns.TIMESTAMP, _ROLLOUT, _STEP,
+)  # fmt: skip
+
+
+class Log(NamedTuple):
+    """One step's slates, ``shown`` (a row each) and ``items`` (a row an item of one, by exposure id), what
+    users did with them, and what they did before the rollout, both with the event's weight."""
+
+    shown: pa.Table
+    items: pa.Table
+    done: pa.Table
+    before: pa.Table
+
+
+def read_log(
+    store: ObjectStore, events: Mapping[str, Event], step: Step, now: datetime, before: datetime | None
+) -> Log:
+    """Read what belongs to a step. Attribution is what the exposure's token said: rollout and step.
+
+    Args:
+        events: the data set's, by name; outcomes of other events are left out.
+        before: the first instant of what users did before the rollout; None to read none of it.
+
+    Raises:
+        DataError: a file is not as the consumer writes it.
+        StorageError: the store cannot be read.
+    """
+    since = min(step.started, before or step.started).date()
+    exposures = _of(_read(store, EXPOSURES, tables.EXPOSURES, _SHOWN, step.started.date(), now.date()), step)
+    outcomes = _read(store, OUTCOMES, tables.OUTCOMES, _DONE, since, now.date())
+    earlier = outcomes.slice(0, 0)
+    if before is not None:
+        times = outcomes[columns.TIMESTAMP]
+        earlier = outcomes.filter(
+            pc.and_(
+                pc.greater_equal(times, pa.scalar(before, times.type)),
+                pc.less(times, pa.scalar(step.rollout_started, times.type)),
+            )
+        )
+    return Log(
+        shown=exposures.select([EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, RUNG]),
+        items=_items(exposures),
+        done=_weighted(_of(outcomes, step), events),
+        before=_weighted(earlier, events),
+    )
+
+
+def _read(
+    store: ObjectStore, folder: str, schema: pa.Schema, names: tuple[str, ...], since: date, until: date
+) -> pa.Table:
+    """The days from ``since`` to ``until``, both inclusively."""
+    wanted = pa.schema([schema.field(name) for name in names])
+    found = []
+    for entry in store.entries(folder):
+        day = entry.key.removeprefix(folder).split("/", 1)[0].removeprefix(_DATE)
+        if not entry.key.endswith(".parquet") or not since.isoformat() <= day <= until.isoformat():
+            continue
+        try:
+            table = pq.read_table(BytesIO(store.read(entry.key)), columns=list(names))
+            found.append(table.select(names).cast(wanted))
+        except (pa.ArrowException, KeyError, ValueError) as error:
+            raise DataError(f"{store.describe(entry.key)}: cannot be read ({error}); replay it") from error
+    return pa.concat_tables(found) if found else wanted.empty_table()
+
+
+def _of(table: pa.Table, step: Step) -> pa.Table:
+    of_rollout: Any = pc.equal(table[_ROLLOUT], step.rollout_id)
+    return table.filter(pc.and_(of_rollout, pc.equal(table[_STEP], step.name)))
+
+
+def _items(exposures: pa.Table) -> pa.Table:
+    shown = exposures[ITEMS].combine_chunks()
+    ids = exposures[EXPOSURE].combine_chunks().take(pc.list_parent_indices(shown))
+    return pa.table({EXPOSURE: ids, columns.ITEM: pc.struct_field(pc.list_flatten(shown), columns.ITEM)})
+
+
+def _weighted(outcomes: pa.Table, events: Mapping[str, Event]) -> pa.Table:
+    names = pa.array(list(events), pa.string())
+    known = outcomes.filter(pc.is_in(outcomes[columns.EVENT], names))
+    places = pc.index_in(known[columns.EVENT], names)
+    weights = pc.take(pa.array([event.weight for event in events.values()], pa.float64()), places)
+    by_value = pc.take(pa.array([event.weight_by == "value" for event in events.values()]), places)
+    values = pc.if_else(by_value, pc.fill_null(known[columns.VALUE], 0.0), 1.0)
+    return known.select([_EVENT_ID, columns.USER, columns.TIMESTAMP]).append_column(
+        columns.WEIGHT, pc.multiply(weights, values)
+    )

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from slate.data.features import EncodedArray, FeatureSpace
+from slate.data.features import FeatureSpace
 from slate.errors import ModelError
-from slate.retrieval.query import Query, encode_queries, power_of_two
+from slate.retrieval.query import Query, encode_queries
+from slate.retrieval.signature import Signature
 
 SIGNATURE: Final = "score"
 SCORE: Final = "score"
@@ -20,7 +22,6 @@ _CANDIDATES: Final = "candidates"
 _RETRIEVAL_SCORES: Final = "retrieval_scores"
 
 _PAIRS_AT_ONCE: Final = 16_384
-_NARROWEST: Final = 16
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
@@ -103,15 +104,13 @@ class Ranker:
         shape = (len(queries), most)
         scores, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         probabilities = np.zeros((*shape, len(self.features.events)), np.float32)
-        width = power_of_two(max(most, _NARROWEST))
-        chunk = max(1, _PAIRS_AT_ONCE // width)
+        chunk = max(1, _PAIRS_AT_ONCE // max(most, 1))
         for start in range(0, len(queries) if most else 0, chunk):
             part = slice(start, min(start + chunk, len(queries)))
-            answer = self._answer(queries[part], candidates[part], retrieval_scores[part], width)
-            count = part.stop - part.start
-            scores[part] = answer[SCORE][:count, :most]
-            values[part] = answer[VALUE][:count, :most]
-            probabilities[part] = answer[PROBABILITIES][:count, :most]
+            answer = self._answer(queries[part], candidates[part], retrieval_scores[part], most)
+            scores[part] = answer[SCORE]
+            values[part] = answer[VALUE]
+            probabilities[part] = answer[PROBABILITIES]
         return Scores(scores, probabilities, values, lengths)
 
     def _check(
@@ -141,18 +140,15 @@ class Ranker:
     def _answer(
         self, queries: Sequence[Query], candidates: Sequence[Int32], scores: Sequence[Float32], width: int
     ) -> dict[str, Float32]:
-        """One call of the model, padded to powers of two so that TensorFlow meets few shapes."""
-        import tensorflow as tf
-
-        count = power_of_two(len(queries))
-        inputs: dict[str, EncodedArray] = {}
-        for name, array in encode_queries(queries, self.features, self.length).items():
-            inputs[name] = np.zeros((count, *array.shape[1:]), array.dtype)
-            inputs[name][: len(queries)] = array
-        rows, given = np.zeros((count, width), np.int32), np.zeros((count, width), np.float32)
+        """One call of the model."""
+        shape = (len(queries), width)
+        rows, given = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
         for place, (own, own_scores) in enumerate(zip(candidates, scores, strict=True)):
             rows[place, : len(own)] = np.asarray(own) + 1
             given[place, : len(own)] = own_scores
-        inputs |= {_CANDIDATES: rows, _RETRIEVAL_SCORES: given}
-        answer = self._model.signatures[SIGNATURE](**{n: tf.constant(a) for n, a in inputs.items()})
-        return {name: value.numpy() for name, value in answer.items()}
+        inputs = encode_queries(queries, self.features, self.length)
+        return self._signature({**inputs, _CANDIDATES: rows, _RETRIEVAL_SCORES: given})
+
+    @cached_property
+    def _signature(self) -> Signature:
+        return Signature(self._model, SIGNATURE)

@@ -6,6 +6,7 @@ An exported tower needs plain TensorFlow only.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from slate.data.features import EncodedArray, FeatureSpace, encode_records
 from slate.data.sequences import History
 from slate.errors import ModelError
+from slate.retrieval.signature import Signature
 
 HISTORY_ITEMS: Final = "history_items"
 HISTORY_EVENTS: Final = "history_events"
@@ -23,8 +25,8 @@ USER_PREFIX: Final = "user_"
 CONTEXT_PREFIX: Final = "context_"
 EMBEDDING: Final = "embedding"
 
+_SIGNATURE: Final = "serving_default"
 _CHUNK: Final = 256
-_SHORTEST: Final = 16
 _MICROSECONDS: Final = 1e6
 
 
@@ -78,8 +80,8 @@ def encode_queries(queries: Sequence[Query], features: FeatureSpace, length: int
 class QueryEncoder:
     """An exported query tower, ready to embed queries.
 
-    ``length`` is the longest history that is looked at. Histories are padded to a power of two, and
-    batches to one, so that TensorFlow meets few distinct shapes.
+    ``length`` is the longest history that is looked at. Nothing is padded to a round size: a shape that
+    TensorFlow has not met costs no more than one that it has, and padding is computed like the rest.
     """
 
     features: FeatureSpace
@@ -113,32 +115,16 @@ class QueryEncoder:
 
     def embed(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
         """Query embeddings, float32 [n, dim], in the order of ``queries``."""
-        import tensorflow as tf
-
-        signature = self._tower.signatures["serving_default"]
         if not queries:
-            dim = signature.structured_outputs[EMBEDDING].shape[-1]
-            return np.empty((0, dim), np.float32)
+            return np.empty((0, self._signature.width(EMBEDDING)), np.float32)
         answers = []
         for start in range(0, len(queries), _CHUNK):
             chunk = queries[start : start + _CHUNK]
             longest = min(max(len(query.history.items) for query in chunk), self.length)
-            length = min(power_of_two(max(longest, _SHORTEST)), self.length)
-            inputs = _pad_rows(encode_queries(chunk, self.features, length), power_of_two(len(chunk)))
-            answer = signature(**{name: tf.constant(array) for name, array in inputs.items()})
-            answers.append(answer[EMBEDDING].numpy()[: len(chunk)])
+            inputs = encode_queries(chunk, self.features, max(longest, 1))
+            answers.append(self._signature(inputs)[EMBEDDING])
         return np.concatenate(answers)
 
-
-def power_of_two(size: int) -> int:
-    """The smallest power of two that is not below ``size``, so that few distinct shapes are met."""
-    return 1 << (size - 1).bit_length()
-
-
-def _pad_rows(inputs: Mapping[str, EncodedArray], rows: int) -> dict[str, EncodedArray]:
-    missing = rows - len(inputs[HISTORY_ITEMS])
-    return {name: array[_repeat_last(len(array), missing)] for name, array in inputs.items()}
-
-
-def _repeat_last(size: int, missing: int) -> npt.NDArray[np.int64]:
-    return np.minimum(np.arange(size + missing), size - 1)
+    @cached_property
+    def _signature(self) -> Signature:
+        return Signature(self._tower, _SIGNATURE)

@@ -110,6 +110,7 @@ def test_promoting_and_rolling_back_remove_them(
     assert holders(tmp_path / "state.db") == {releases[0]: 3}
     fill(state, releases)
     assert cli(tmp_path, "promote", releases[1]).exit_code == 0
+    fill(state, releases[:3])
     promoted = cli(tmp_path, "promote", releases[2])
     assert promoted.exit_code == 0
     assert "removed 3 outdated slates" in promoted.stderr

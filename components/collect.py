@@ -17,7 +17,10 @@ def collect(
     collected: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
-    """The data set with every event of the log of a store, empty for none. The fingerprints are there for the step's cache key."""
+    """The data set with every event of a store's log; ``log`` is the store, empty for none.
+
+    The fingerprints are there for the step's cache key.
+    """
     import json
     from pathlib import Path
 

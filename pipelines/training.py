@@ -41,10 +41,11 @@ def training(
     """One parameter a config section, since parameters cannot be subscripted inside a pipeline.
 
     ``champion`` is the release to beat, empty when there is none: an input, so that a cached evaluation
-    is never reused against another champion. ``log`` is the store whose log of events joins the data set,
-    empty where there is none; ``events_fingerprint`` stands for it in the cache key. ``code_fingerprint`` reaches every cached step, since a
-    cache key knows the component but not the library that it calls. An empty ``run_id`` lets the
-    run take the name that Kubeflow gives it, for schedules.
+    is never reused against another champion. ``log`` is the store whose log of events joins the data
+    set, empty where there is none; ``events_fingerprint`` stands for it in the cache key.
+    ``code_fingerprint`` reaches every cached step, since a cache key knows the component but not the
+    library that it calls. An empty ``run_id`` lets the run take the name that Kubeflow gives it, for
+    schedules.
     """
     given = Given(
         dataset=dataset,

@@ -55,6 +55,7 @@ def test_a_release_is_brought_up_to_date_from_the_log_though_the_run_was_killed(
     pushed = open_champion("store", answer["release_id"])
     assert pushed is not None
     assert pushed.manifest.parent == tiny.release_id
+    assert pushed.manifest.config["incremental"]["epochs"] == recipe["epochs"]
 
     promoted = CliRunner().invoke(app, ["releases", "promote", answer["release_id"], "--store", "store"])
     assert promoted.exit_code == 0, promoted.output

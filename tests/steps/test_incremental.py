@@ -87,6 +87,7 @@ def write_log(store: str, rows: list[tuple[str, str, datetime]], name: str = "0-
             "timestamp": pa.array([at for _, _, at in rows], pa.timestamp("us", "UTC")),
             "received": pa.array([at for _, _, at in rows], pa.timestamp("us", "UTC")),
             "organic": [False] * len(rows),
+            "exposure_id": pa.nulls(len(rows), pa.string()),
         },
         schema=SCHEMA,
     )
@@ -111,7 +112,10 @@ def updated(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Updated:
     root = tmp_path_factory.mktemp("incremental")
     # What newcomers want is all the holdout asks for, so exposure is as narrow as it should be.
     sections = tiny.sections(
-        incremental=RECIPE, split={"unseen_users": 0.1}, gate={"concentration_margin": 1.0}
+        incremental=RECIPE,
+        split={"unseen_users": 0.1},
+        gate={"concentration_margin": 1.0},
+        ranking={"explanations": 0},
     )
     store = str(root / "store")
     shutil.copytree(tiny.store, store)

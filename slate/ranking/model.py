@@ -88,11 +88,11 @@ class ItemEncoder(tf.keras.layers.Layer):
     ) -> None:
         super().__init__(name="items")
         self._codes = id_codes(items.counts, LEAST_COUNT)
-        self._arrays = {name: np.asarray(array) for name, array in items.content.items()}
+        self.arrays = {name: np.asarray(array) for name, array in items.content.items()}
         self._content = _embedding(features.items, width, "content", linear)
-        self._id_dropout, self._linear, self.width = id_dropout, linear, width
-        scale = float(items.embeddings.std()) or 1.0
-        self._embeddings = (items.embeddings / scale).astype(np.float32)
+        self._id_dropout, self.linear, self.width = id_dropout, linear, width
+        self.scale = float(items.embeddings.std()) or 1.0
+        self._embeddings = (items.embeddings / self.scale).astype(np.float32)
         if not linear:
             self.ids = self.add_weight(
                 name="ids",
@@ -110,14 +110,14 @@ class ItemEncoder(tf.keras.layers.Layer):
     def call(self, rows: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """Vectors, float32 [k, width], of catalogue rows, int32 [k]."""
         vectors = tf.zeros([tf.shape(rows)[0], self.width])
-        if not self._linear:
+        if not self.linear:
             codes = tf.gather(tf.constant(self._codes), rows)
             if seed is not None and self._id_dropout:
                 codes = tf.where(keep_mask(tf.shape(codes), self._id_dropout, seed, _ID_DROPOUT), codes, 0)
             vectors += tf.gather(tf.identity(self.ids), codes)
             vectors += tf.matmul(tf.gather(tf.constant(self._embeddings), rows), self.projection)
         if self._content is not None:
-            gathered = {name: tf.gather(tf.constant(array), rows) for name, array in self._arrays.items()}
+            gathered = {name: tf.gather(tf.constant(array), rows) for name, array in self.arrays.items()}
             vectors += self._content(gathered)
         return vectors
 
@@ -221,8 +221,8 @@ class RankingModel(tf.keras.Model):
         self._users = _embedding(features.users, width, "users", self._linear)
         self._context = _embedding(features.context, width, "context", self._linear)
         popularity = np.log1p(items.counts.astype(np.float64))
-        spread = float(popularity.std()) or 1.0
-        self.popularity = ((popularity - popularity.mean()) / spread).astype(np.float32)
+        mean, spread = popularity.mean(), float(popularity.std()) or 1.0
+        self.popularity, self.unwanted = ((popularity - mean) / spread).astype(np.float32), -mean / spread
         priors = np.concatenate([[interaction_prior], event_priors, [0.0]]).astype(np.float32)
         self.trained = np.concatenate([[1.0], trained]).astype(np.float32)
         kernel = np.zeros((3, self._outputs), np.float32)

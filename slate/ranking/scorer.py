@@ -1,6 +1,6 @@
 """An exported ranking model that scores candidates. Needs plain TensorFlow only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,15 +9,25 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from slate.data.features import FeatureSpace
+from slate.data.features import EncodedArray, FeatureSpace
 from slate.errors import ModelError
-from slate.retrieval.query import Query, encode_queries
+from slate.retrieval.query import (
+    EMBEDDING,
+    ITEM_PREFIX,
+    Query,
+    add_rows,
+    encode_queries,
+    put_rows,
+)
 from slate.retrieval.signature import Signature
 
 SIGNATURE: Final = "score"
 SCORE: Final = "score"
 PROBABILITIES: Final = "probabilities"
 VALUE: Final = "value"
+ITEM: Final = "item"
+VECTOR: Final = "vector"
+POPULARITY: Final = "popularity"
 _CANDIDATES: Final = "candidates"
 _RETRIEVAL_SCORES: Final = "retrieval_scores"
 
@@ -46,17 +56,23 @@ class Scores:
 class Ranker:
     """An exported ranking model. Safe to call from several threads.
 
-    ``length`` is the longest history that is looked at, ``size`` how many catalogue rows it knows.
+    ``length`` is the longest history that is looked at, ``size`` how many rows it knows, the ``spare`` ones at
+    the end included.
     """
 
     features: FeatureSpace
     length: int
     size: int
     _model: Any
+    spare: int = 0
 
     @classmethod
-    def open(cls, directory: str | Path, features: FeatureSpace) -> "Ranker":
+    def open(cls, directory: str | Path, features: FeatureSpace, spare: int = 0) -> "Ranker":
         """Load the SavedModel in ``directory`` (the ``model`` folder of a ranker).
+
+        Args:
+            spare: rows to be added to its tables for items that it was not trained with; there are none where
+                the model cannot tell what they are.
 
         Raises:
             ModelError: there is no ranking model, or it takes other inputs than ``features`` give.
@@ -79,7 +95,32 @@ class Ranker:
                 f"ranker {directory}: takes the inputs {sorted(expected)} but the feature space gives "
                 f"{sorted(given)}; use the features.json that was written with it"
             )
-        return cls(features, int(model.history_length.numpy()), int(model.rows.numpy()), model)
+        length, size = int(model.history_length.numpy()), int(model.rows.numpy())
+        if ITEM not in model.signatures:
+            return cls(features, length, size, model)
+        add_rows(model.item_table, spare)
+        add_rows(model.popularity, spare)
+        return cls(features, length, size + spare, model, spare)
+
+    def put_items(self, rows: Int32, encoded: Mapping[str, EncodedArray], embeddings: Float32) -> None:
+        """Say what stands in spare rows, before anybody asks for them.
+
+        Args:
+            encoded: features of items that were not trained with; ``embeddings`` [k, dim] their candidate
+                vectors.
+
+        Raises:
+            ModelError: the model was exported without the part that tells them.
+        """
+        import tensorflow as tf
+
+        if ITEM not in self._model.signatures:
+            raise ModelError("ranker: knows no new items; train a release with this version of slate")
+        inputs = {ITEM_PREFIX + name: tf.constant(array) for name, array in encoded.items()}
+        inputs[EMBEDDING] = tf.constant(embeddings)
+        answer = self._model.signatures[ITEM](**inputs)
+        put_rows(self._model.item_table, rows, answer[VECTOR].numpy())
+        put_rows(self._model.popularity, rows, answer[POPULARITY].numpy())
 
     def score(
         self,

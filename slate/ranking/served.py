@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,8 @@ import tensorflow as tf
 from slate.config import Event, RankingConfig
 from slate.data.features import EncodedArray
 from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, Lookup, RankingModel
-from slate.ranking.scorer import PROBABILITIES, SCORE, SIGNATURE, VALUE
-from slate.retrieval.query import HISTORY_AGES, HISTORY_EVENTS, HISTORY_ITEMS
+from slate.ranking.scorer import ITEM, POPULARITY, PROBABILITIES, SCORE, SIGNATURE, VALUE, VECTOR
+from slate.retrieval.query import EMBEDDING, HISTORY_AGES, HISTORY_EVENTS, HISTORY_ITEMS, ITEM_PREFIX
 
 INTERACTION: Final = "interaction"
 _OUTPUTS: Final = (SCORE, PROBABILITIES, VALUE)
@@ -40,14 +40,14 @@ class ServedRanker(tf.Module):
         self._weights = np.asarray([event.weight for event in events], np.float32)
         by_value = [event.weight_by == "value" and not config.weighted_by_value for event in events]
         self._by_value = np.asarray(by_value, np.float32)
-        self._table = tf.Variable(model.items.table(), trainable=False, name="item_table")
-        self._popularity = tf.Variable(model.popularity, trainable=False, name="popularity")
+        self.item_table = _growing(model.items.table(), "item_table")
+        self.popularity = _growing(model.popularity, "popularity")
         self.history_length = tf.Variable(config.history, trainable=False, name="history_length")
         self.rows = tf.Variable(model.items.rows, trainable=False, name="rows")
         specification = {name: _specification(name, array) for name, array in encoded.items()}
         specification[CANDIDATES] = tf.TensorSpec([None, None], tf.int32, name=CANDIDATES)
         specification[RETRIEVAL_SCORES] = tf.TensorSpec([None, None], tf.float32, name=RETRIEVAL_SCORES)
-        self.score = tf.function(self._score, input_signature=[specification])
+        self.score, self.item = tf.function(self._score, input_signature=[specification]), _item(model)
 
     @property
     def _model(self) -> RankingModel:
@@ -62,7 +62,7 @@ class ServedRanker(tf.Module):
     @tf.function(reduce_retracing=True)
     def score_and_interaction(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The served answer, and the probability of any interaction, float32 [n, m]."""
-        return self._answer(inputs, lambda rows: tf.gather(self._table, rows), self._popularity)
+        return self._answer(inputs, lambda rows: tf.gather(self.item_table, rows), self.popularity)
 
     @tf.function(reduce_retracing=True)
     def answer_over(
@@ -76,10 +76,10 @@ class ServedRanker(tf.Module):
 
     def save(self, directory: Path) -> None:
         """Write the SavedModel."""
-        tf.saved_model.save(self, str(directory), signatures={SIGNATURE: self.score})
+        tf.saved_model.save(self, str(directory), signatures={SIGNATURE: self.score, ITEM: self.item})
 
     def _score(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        answer = self._answer(inputs, lambda rows: tf.gather(self._table, rows), self._popularity)
+        answer = self._answer(inputs, lambda rows: tf.gather(self.item_table, rows), self.popularity)
         return {name: answer[name] for name in _OUTPUTS}
 
     def _answer(
@@ -129,3 +129,32 @@ def ranks(scores: tf.Tensor, usable: tf.Tensor) -> tf.Tensor:
 def _specification(name: str, array: EncodedArray) -> tf.TensorSpec:
     rest = [None] if name in _MATRICES else list(array.shape[1:])
     return tf.TensorSpec([None, *rest], array.dtype, name=name)
+
+
+def _growing(values: npt.NDArray[np.float32], name: str) -> tf.Variable:
+    """A table by catalogue row to which whoever loads it may add rows."""
+    return tf.Variable(values, trainable=False, name=name, shape=[None, *values.shape[1:]])
+
+
+def _item(model: RankingModel) -> Any:
+    """What an item that was never trained on adds to the tables: its vector and its popularity.
+
+    Inputs are its encoded features, ``item_*``, and its candidate vector, ``embedding`` float32 [k, dim]. Its
+    id vector is the first, which all items share that were never trained on.
+    """
+    items = model.items
+
+    def item(inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        embeddings = inputs[EMBEDDING]
+        count = tf.shape(embeddings)[0]
+        vectors = items.content({name: inputs[ITEM_PREFIX + name] for name in items.arrays}, count)
+        if not items.linear:
+            vectors += items.ids[0] + tf.matmul(embeddings / items.scale, items.projection)
+        return {VECTOR: vectors, POPULARITY: tf.fill([count], tf.constant(model.unwanted, tf.float32))}
+
+    dim = None if items.linear else items.projection.shape[0]
+    specification = {EMBEDDING: tf.TensorSpec([None, dim], tf.float32, name=EMBEDDING)}
+    for feature, array in items.arrays.items():
+        name = ITEM_PREFIX + feature
+        specification[name] = tf.TensorSpec([None, *array.shape[1:]], array.dtype, name=name)
+    return tf.function(item, input_signature=[specification])

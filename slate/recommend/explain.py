@@ -8,7 +8,7 @@ from slate.recommend.stages.records import Ask, Scored
 
 def explained(release: Opened, ask: Ask, scored: Scored, adjusted: Floats) -> Explanation:
     """The account of one ask, by item id; ``adjusted`` are the scores that the order went by."""
-    ids = release.catalogue.ids
+    ids = release.ids
     candidates = scored.kept.candidates
     names = ids.to_ids(candidates.rows)
     named_by: dict[str, list[str]] = {name: [] for name in names}

@@ -14,6 +14,8 @@ from slate.data.features import FeatureSpace
 from slate.ranking.scorer import Ranker
 from slate.recommend import fallback
 from slate.recommend.arrays import Floats
+from slate.recommend.ids import ItemIds
+from slate.recommend.newcomers.newcomers import Newcomers
 from slate.recommend.users import UserStore
 from slate.retrieval.index import CandidateIndex, open_index
 from slate.retrieval.query import QueryEncoder
@@ -34,9 +36,11 @@ class Opened:
         directory: a release folder, sealed or not; whoever opens it has verified it.
         config: the release's configuration sections (``retrieval``, ``recommend`` and ``dataset`` are read).
         release_id: what answers name.
+        spare: how many items that came since may be shown beside the release's; none where its models were
+            exported without the part that places them.
     """
 
-    def __init__(self, directory: Path, config: Mapping[str, Any], release_id: str) -> None:
+    def __init__(self, directory: Path, config: Mapping[str, Any], release_id: str, spare: int = 0) -> None:
         retrieval = parse_section(RetrievalConfig, config.get("retrieval", {}))
         self.directory = directory
         self.sections = config
@@ -48,8 +52,12 @@ class Opened:
         )
         self.users = UserStore(directory / USERS)
         self.index: CandidateIndex = open_index(directory / INDEX)
-        self.encoder = QueryEncoder.open(directory / QUERY_TOWER, self.features, retrieval.history)
-        self.ranker = Ranker.open(directory / RANKER, self.features)
+        self.encoder = QueryEncoder.open(directory / QUERY_TOWER, self.features, retrieval.history, spare)
+        self.ranker = Ranker.open(directory / RANKER, self.features, spare)
+        self.ids = ItemIds(self.catalogue.ids)
+        self.newcomers = Newcomers(
+            self.catalogue.ids, self.features, self.encoder, self.ranker, self.ids.extend
+        )
         self.fallback = fallback.read(directory)
 
     @cached_property

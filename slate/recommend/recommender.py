@@ -46,8 +46,9 @@ class Recommender:
         gather: Gather = one_by_one,
     ) -> None:
         self._clock = SystemClock()
-        self.opened = Opened(directory, config, release_id)
-        self.funnel = Funnel(self.opened, live or NothingLive(), self._clock, gather)
+        live = live or NothingLive()
+        self.opened = Opened(directory, config, release_id, live.new_items)
+        self.funnel = Funnel(self.opened, live, self._clock, gather)
 
     @property
     def directory(self) -> Path:

@@ -10,8 +10,18 @@ import tensorflow as tf
 
 from slate import columns
 from slate.data.features import EncodedArray
-from slate.retrieval.query import EMBEDDING, HISTORY_AGES, HISTORY_EVENTS, HISTORY_ITEMS
+from slate.retrieval.query import (
+    CANDIDATE,
+    COUNTED,
+    EMBEDDING,
+    HISTORY_AGES,
+    HISTORY_EVENTS,
+    HISTORY_ITEMS,
+    ITEM_PREFIX,
+)
+from slate.retrieval.towers import CandidateTower
 from slate.retrieval.two_tower import TwoTower
+from slate.retrieval.weights import SHARED
 
 QUERY_TOWER: Final = "query_tower"
 
@@ -33,13 +43,15 @@ class ServedQueryTower(tf.Module):
         # The variables alone: tracking the Keras layers would also save their own serialisation.
         self._weights = list(model.query_tower.trainable_variables)
         self._embed = model.embed
-        self._table = tf.Variable(table, trainable=False, name="item_table")
+        self.item_table = tf.Variable(table, trainable=False, name="item_table", shape=[None, table.shape[1]])
+        # A part, so that what it reads is saved too.
+        self.newcomers = ServedNewcomers(model.candidate_tower)
         self.serve = tf.function(
             self._serve, input_signature=[{name: _spec(name, array) for name, array in example.items()}]
         )
 
     def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
-        return {EMBEDDING: self._embed(inputs, self._table)}
+        return {EMBEDDING: self._embed(inputs, self.item_table)}
 
 
 def _spec(name: str, array: EncodedArray) -> tf.TensorSpec:
@@ -59,4 +71,31 @@ def export(model: TwoTower, queries: Mapping[str, EncodedArray], out: Path) -> N
     arrays: dict[str, Any] = {**queries, EMBEDDING: answers.numpy()}
     np.savez(out / columns.PARITY_FILE, **arrays)
     served = ServedQueryTower(model, table, queries)
-    tf.saved_model.save(served, str(out / QUERY_TOWER), signatures={"serving_default": served.serve})
+    signatures = {"serving_default": served.serve, CANDIDATE: served.newcomers.serve}
+    tf.saved_model.save(served, str(out / QUERY_TOWER), signatures=signatures)
+
+
+class ServedNewcomers(tf.Module):
+    """The candidate tower for items that it was not trained with: content, and the id vector that items
+    share of which it saw too little.
+
+    Inputs are their encoded features, ``item_*``, and ``items`` int32 [k], any k numbers.
+    """
+
+    def __init__(self, tower: CandidateTower) -> None:
+        super().__init__(name="newcomers")
+        self._weights = [] if tower.features is None else list(tower.features.trainable_variables)
+        self._embed = None if tower.features is None else tower.features.call
+        self._names = tuple(tower.content)
+        self._shared = tf.constant(tower.ids.numpy()[SHARED])
+        specification = {COUNTED: tf.TensorSpec([None], tf.int32, name=COUNTED)}
+        for feature, array in tower.content.items():
+            name = ITEM_PREFIX + feature
+            specification[name] = tf.TensorSpec([None, *array.shape[1:]], array.dtype, name=name)
+        self.serve = tf.function(self._serve, input_signature=[specification])
+
+    def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
+        vectors = tf.zeros([tf.shape(inputs[COUNTED])[0], 1]) + self._shared
+        if self._embed is not None:
+            vectors += self._embed({name: inputs[ITEM_PREFIX + name] for name in self._names})
+        return {EMBEDDING: vectors}

@@ -23,7 +23,10 @@ HISTORY_EVENTS: Final = "history_events"
 HISTORY_AGES: Final = "history_ages"
 USER_PREFIX: Final = "user_"
 CONTEXT_PREFIX: Final = "context_"
+ITEM_PREFIX: Final = "item_"
 EMBEDDING: Final = "embedding"
+CANDIDATE: Final = "candidate"
+COUNTED: Final = "items"
 
 _SIGNATURE: Final = "serving_default"
 _CHUNK: Final = 256
@@ -87,10 +90,17 @@ class QueryEncoder:
     features: FeatureSpace
     length: int
     _tower: Any
+    spare: int = 0
 
     @classmethod
-    def open(cls, directory: str | Path, features: FeatureSpace, length: int) -> "QueryEncoder":
+    def open(
+        cls, directory: str | Path, features: FeatureSpace, length: int, spare: int = 0
+    ) -> "QueryEncoder":
         """Load the SavedModel in ``directory`` (the ``query_tower`` folder).
+
+        Args:
+            spare: rows to be added to its table for items that it was not trained with; there are none where
+                the tower cannot tell their vectors.
 
         Raises:
             ModelError: there is no SavedModel there, or it takes other inputs than ``features`` give.
@@ -111,7 +121,29 @@ class QueryEncoder:
                 f"query tower {directory}: takes the inputs {sorted(expected)} but the feature space gives "
                 f"{sorted(given)}; use the features.json that was written with it"
             )
-        return cls(features, length, tower)
+        if CANDIDATE not in tower.signatures:
+            return cls(features, length, tower)
+        add_rows(tower.item_table, spare)
+        return cls(features, length, tower, spare)
+
+    def embed_items(self, encoded: Mapping[str, EncodedArray], count: int) -> npt.NDArray[np.float32]:
+        """Candidate vectors, float32 [count, dim], of items by nothing but their encoded features.
+
+        Raises:
+            ModelError: the tower was exported without the part that tells them.
+        """
+        import tensorflow as tf
+
+        if CANDIDATE not in self._tower.signatures:
+            raise ModelError("query tower: knows no new items; train a release with this version of slate")
+        inputs = {ITEM_PREFIX + name: tf.constant(array) for name, array in encoded.items()}
+        inputs[COUNTED] = tf.zeros([count], tf.int32)
+        vectors: npt.NDArray[np.float32] = self._tower.signatures[CANDIDATE](**inputs)[EMBEDDING].numpy()
+        return vectors
+
+    def put_items(self, rows: npt.NDArray[np.int32], vectors: npt.NDArray[np.float32]) -> None:
+        """Say what stands in spare rows, before anybody asks for them."""
+        put_rows(self._tower.item_table, rows, vectors)
 
     def embed(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
         """Query embeddings, float32 [n, dim], in the order of ``queries``."""
@@ -128,3 +160,16 @@ class QueryEncoder:
     @cached_property
     def _signature(self) -> Signature:
         return Signature(self._tower, _SIGNATURE)
+
+
+def add_rows(table: Any, count: int) -> None:
+    """Rows of zeros at the end of a table that was exported to grow."""
+    import tensorflow as tf
+
+    if count:
+        table.assign(tf.concat([table, tf.zeros([count, *table.shape[1:]], table.dtype)], axis=0))
+
+
+def put_rows(table: Any, rows: npt.NDArray[np.int32], values: npt.NDArray[np.float32]) -> None:
+    """Replace some rows of such a table, while others may be read."""
+    table.scatter_nd_update(rows[:, np.newaxis], values)

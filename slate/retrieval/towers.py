@@ -36,8 +36,8 @@ class CandidateTower(tf.keras.layers.Layer):
     ) -> None:
         super().__init__(name="candidate_tower")
         self._id_codes = id_codes(train_counts, min_count)
-        self._content = {name: np.asarray(array) for name, array in content.items()}
-        self._features = FeatureEmbedding(encoders, dim, name="item_features") if encoders else None
+        self.content = {name: np.asarray(array) for name, array in content.items()}
+        self.features = FeatureEmbedding(encoders, dim, name="item_features") if encoders else None
         self._id_dropout = id_dropout
         self.ids = self.add_weight(
             name="ids",
@@ -55,10 +55,10 @@ class CandidateTower(tf.keras.layers.Layer):
         if seed is not None and self._id_dropout:
             codes = tf.where(keep_mask(tf.shape(codes), self._id_dropout, seed, _ID_DROPOUT), codes, 0)
         vectors = tf.gather(tf.identity(self.ids), codes)
-        if self._features is None:
+        if self.features is None:
             return vectors
-        content = {name: tf.gather(tf.constant(array), rows) for name, array in self._content.items()}
-        return vectors + self._features(content)
+        content = {name: tf.gather(tf.constant(array), rows) for name, array in self.content.items()}
+        return vectors + self.features(content)
 
     def table(self, seed: tf.Tensor | None = None) -> tf.Tensor:
         """The whole catalogue, float32 [rows, dim]."""

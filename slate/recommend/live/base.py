@@ -21,6 +21,16 @@ class TakesItems(Protocol):
 
     version: int
 
+    @property
+    def shown(self) -> int:
+        """How many items are shown beside the release's."""
+        ...
+
+    @property
+    def refused(self) -> int:
+        """How many could not be."""
+        ...
+
     def take(self, changes: Sequence[ItemChange]) -> None:
         """Learn of changes in order of their versions; called by one thread at a time."""
         ...

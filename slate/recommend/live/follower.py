@@ -101,6 +101,11 @@ class ItemFollower:
             self._takers = [each for each, taker in pairs if taker is not None]
         return [taker for _, taker in pairs if taker is not None]
 
+    @property
+    def takers(self) -> list[TakesItems]:
+        """Who is told, as far as they live."""
+        return self._living()
+
     def _run(self) -> None:
         while not self._stop.is_set():
             trouble: Exception | None = None

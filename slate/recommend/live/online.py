@@ -94,4 +94,7 @@ class OnlineLive:
     def _looked(self, trouble: Exception | None) -> None:
         if trouble is not None:
             self._watch.state_failed(ITEMS, FAILED)
-        self._watch.items_known(len(self._follower.unavailable), 0, 0)
+        takers = self._follower.takers
+        # The release that was loaded last is the one that answers, or is about to.
+        shown, refused = (takers[-1].shown, takers[-1].refused) if takers else (0, 0)
+        self._watch.items_known(len(self._follower.unavailable), shown, refused)

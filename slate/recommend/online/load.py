@@ -77,7 +77,7 @@ def load(directory: Path, manifest: Manifest, surroundings: Surroundings | None 
             recommender.config.k,
             around.live,
         ),
-        known=recommender.catalogue.ids,
+        known=recommender.opened.ids,
         golden=golden,
     )
 

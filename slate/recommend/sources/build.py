@@ -1,8 +1,13 @@
 """The sources of a release, from its configuration."""
 
+from collections.abc import Sequence
+
 from slate.config import DatasetConfig, parse_section
 from slate.recommend import attributes
 from slate.recommend.attributes import Instants
+from slate.recommend.newcomers.beside import NewestBeside
+from slate.recommend.newcomers.columns import arrivals, since_by_row, since_of
+from slate.recommend.newcomers.group import Group
 from slate.recommend.opened import Opened
 from slate.recommend.sources import neighbours
 from slate.recommend.sources.base import Quota, Source
@@ -33,18 +38,10 @@ def quotas_of(release: Opened) -> tuple[Quota, ...]:
     if config.popular.count:
         quotas.append(Quota(PopularSource(release.item_records), config.popular.count))
     if config.fresh.count:
-        since = since_of(release, config.fresh.column, "recommend.sources.fresh.column")
-        quotas.append(Quota(FreshSource(since), config.fresh.count))
+        quotas.append(Quota(_fresh(release, config.fresh.column), config.fresh.count))
     if config.followed.count:
         quotas.append(Quota(_followed(release, config.followed.author), config.followed.count))
     return tuple(quotas)
-
-
-def since_of(release: Opened, column: str | None, setting: str) -> Instants:
-    """Since when each item is there: by a timestamp feature, else by its first interaction."""
-    if column is None:
-        return release.item_records.first_seen
-    return attributes.instants(attributes.raw(release.catalogue, column, setting))
 
 
 def _near(release: Opened, name: str, file: str, recent: int) -> NeighbourSource:
@@ -66,4 +63,23 @@ def _followed(release: Opened, author: str | None) -> Source:
     if author is None:
         return FollowedUsersSource(release.users, release.catalogue.ids, _targets(release))
     column = attributes.raw(release.catalogue, author, "recommend.sources.followed.author")
-    return FollowedAuthorsSource([attributes.texts(v) for v in column], release.item_records.first_seen)
+
+    def of(values: Sequence[object], since: Instants) -> Source:
+        return FollowedAuthorsSource([attributes.texts(value) for value in values], since)
+
+    return NewestBeside(
+        of(column, release.item_records.first_seen),
+        since_by_row(release, None, "recommend.sources.followed"),
+        release.newcomers,
+        lambda group: of(group.column(author), group.since),
+    )
+
+
+def _fresh(release: Opened, column: str | None) -> Source:
+    setting = "recommend.sources.fresh.column"
+
+    def since(group: Group) -> Source:
+        return FreshSource(arrivals(group, column))
+
+    released = FreshSource(since_of(release, column, setting))
+    return NewestBeside(released, since_by_row(release, column, setting), release.newcomers, since)

@@ -43,6 +43,7 @@ class Funnel:
         self._filtering = Filtering(filters)
         self._scoring = Scoring(release, self._retrieval)
         self._ordering = Ordering(release, filters)
+        live.tell(release.newcomers)
 
     def prepare(self, requests: Sequence[Request]) -> list[Ask]:
         """Requests in model terms; users are looked up."""

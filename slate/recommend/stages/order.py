@@ -4,10 +4,11 @@ from typing import Final
 
 import numpy as np
 
-from slate.recommend import attributes, fallback
+from slate.recommend import fallback
 from slate.recommend.arrays import Floats, Places
 from slate.recommend.explain import explained
 from slate.recommend.filters.base import Filter, apply_filters
+from slate.recommend.newcomers.columns import embeddings_of, labels_by_row, since_by_row
 from slate.recommend.opened import Opened
 from slate.recommend.ordering.caps import Cap, capped
 from slate.recommend.ordering.diversity import by_relevance_and_diversity
@@ -15,7 +16,6 @@ from slate.recommend.ordering.exploration import explored
 from slate.recommend.ordering.freshness import with_freshness
 from slate.recommend.ordering.relevance import by_score
 from slate.recommend.request import Request, Slate, SlateItem
-from slate.recommend.sources.build import since_of
 from slate.recommend.stages.records import Ask, Scored
 
 PERSONALISED: Final = "personalised"
@@ -34,15 +34,14 @@ class Ordering:
         config = release.config
         self._release = release
         self._filters = filters
+        self._embeddings = embeddings_of(release)
         self._since = (
-            since_of(release, config.freshness.column, "recommend.freshness.column")
+            since_by_row(release, config.freshness.column, "recommend.freshness.column")
             if config.freshness.boost
             else None
         )
         self._caps = tuple(
-            Cap(
-                [attributes.texts(v) for v in attributes.raw(release.catalogue, name, "recommend.caps")], most
-            )
+            Cap(labels_by_row(release, name, "recommend.caps"), most)
             for name, most in sorted(config.caps.items())
         )
 
@@ -64,10 +63,13 @@ class Ordering:
             exploration.pool,
             ask.seed,
         )
-        ids = release.catalogue.ids.ids
         items = tuple(
             SlateItem(
-                ids[scored.rows[at]], float(scored.scores[at]), position, scored.source(at), float(propensity)
+                release.ids.of(int(scored.rows[at])),
+                float(scored.scores[at]),
+                position,
+                scored.source(at),
+                float(propensity),
             )
             for position, (at, propensity) in enumerate(
                 zip(picked.places, picked.propensities, strict=True), start=1
@@ -105,7 +107,7 @@ class Ordering:
         diversity = self._release.config.diversity
         if not diversity:
             return by_score(scores, k)
-        embeddings = self._release.embeddings[scored.rows]
+        embeddings = self._embeddings[scored.rows]
         return by_relevance_and_diversity(scores, embeddings, k, diversity)
 
     def popular(self, ask: Ask) -> list[tuple[str, float]]:

@@ -45,7 +45,7 @@ class Preparation:
         if request.history is None:
             history, ignored = self._history(known.items, known.events, known.times.tolist())
             history = self._overlaid(history, since, ignored)
-            seen = self._release.catalogue.ids.known_rows(known.seen)
+            seen = self._release.ids.known_rows(known.seen)
             return self.of(asked, history, seen, features, ignored, since.blocked)
         given = sorted(self.interactions(request.history, instant), key=_chronology)
         history, ignored = self._history(
@@ -71,7 +71,7 @@ class Preparation:
             ignored: names in the past that the release does not know.
             blocked: what the user never wants to see, beside what the request says so of.
         """
-        ids = self._release.catalogue.ids
+        ids = self._release.ids
         at = microseconds(request.at or self._clock.now())
         return Ask(
             query=Query(history=history, at=at, user=features, context=request.context),
@@ -102,7 +102,7 @@ class Preparation:
     def _overlaid(self, released: History, since: LiveUser, ignored: list[str]) -> History:
         if not since.history:
             return released
-        history, unknown = overlaid(released, since.history, self._release.catalogue.ids, self._events)
+        history, unknown = overlaid(released, since.history, self._release.ids, self._events)
         self._live.ignored(len(unknown))
         ignored.extend(unknown)
         return history
@@ -111,7 +111,7 @@ class Preparation:
         self, items: Sequence[str], events: Sequence[str], times: Sequence[int]
     ) -> tuple[History, list[str]]:
         """A past in catalogue rows and event codes, and the names in it that the release does not know."""
-        rows = self._release.catalogue.ids.rows(items)
+        rows = self._release.ids.rows(items)
         codes = list(map(self._events.get, events))
         ignored: list[str] = []
         if None in rows or None in codes:

@@ -9,6 +9,7 @@ import numpy as np
 from slate.errors import ModelError
 from slate.recommend.arrays import Floats, Places, Rows
 from slate.recommend.filters.base import Filter
+from slate.recommend.newcomers.columns import embeddings_of
 from slate.recommend.opened import Opened
 from slate.recommend.sources.base import Asked, Quota, Source
 from slate.recommend.stages.records import Ask, Candidates
@@ -47,6 +48,7 @@ class Retrieval:
         gather: Gather = one_by_one,
     ) -> None:
         self._release = release
+        self._embeddings = embeddings_of(release)
         self._quotas = tuple(quotas)
         self._names = tuple(quota.source.name for quota in quotas)
         self._filters = tuple(filters)
@@ -85,12 +87,12 @@ class Retrieval:
 
     def similarities(self, embedding: Floats, rows: Rows) -> Floats:
         """Dot products of one query embedding with candidates: what the ranker takes for retrieval scores."""
-        scores: Floats = self._release.embeddings[rows] @ embedding
+        scores: Floats = self._embeddings[rows] @ embedding
         return scores
 
     def _fetched(self, ask: Ask, count: int) -> int:
         headroom = sum(each.headroom(ask, count) for each in self._filters)
-        return min(count + headroom, len(self._release.catalogue))
+        return min(count + headroom, len(self._release.ids))
 
     def _named(self, source: Source, asked: Asked, wanted: int) -> list[Rows]:
         """What one source names for every ask."""
@@ -110,7 +112,7 @@ class Retrieval:
             )
 
     def _checked(self, source: Source, rows: Rows) -> Rows:
-        size = len(self._release.catalogue)
+        size = len(self._release.ids)
         if len(rows) and (rows.min() < 0 or rows.max() >= size):
             raise ModelError(
                 f"source {source.name}: names catalogue row {int(rows.max())} (lowest {int(rows.min())}) of "

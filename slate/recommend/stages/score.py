@@ -48,7 +48,7 @@ class Scoring:
         """
         if not asks:
             return []
-        ids = self._release.catalogue.ids
+        ids = self._release.ids
         rows = [ids.known_rows(items) for items in item_ids]
         embeddings = self._release.encoder.embed([ask.query for ask in asks])
         similarities = [

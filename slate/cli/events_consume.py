@@ -52,12 +52,13 @@ def consume(
         again = replay(queue, shown, opened, section, partition, replay_after)
         typer.echo(f"{again} records of partition {partition} are read again", err=True)
     consumer = Consumer(queue, open_state(section), shown, opened, section, who)
+    stop = None if once else _stopped_by_signals()
     typer.echo(f"consuming {describe(section)} into {opened.uri} as {who}", err=True)
-    if once:
+    if stop is None:
         consumer.register()
         consumer.drain()
     else:
-        consumer.run(_stopped_by_signals())
+        consumer.run(stop)
     counts = dict(sorted(consumer.counts.items()))
     if as_json:
         typer.echo(json.dumps(counts))

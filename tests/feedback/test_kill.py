@@ -52,7 +52,7 @@ class World:
     config: FeedbackConfig
     environment: dict[str, str]
     redis: RedisProcess | None
-    chance: random.Random
+    seed: int
 
     def __post_init__(self) -> None:
         file = self.folder / "config.yaml"
@@ -68,34 +68,38 @@ class World:
         self.failed = threading.Event()
 
     def kill_endpoint(self, count: int, sent: Sent) -> None:
+        chance = random.Random(f"{self.seed} endpoint")
         for _ in range(count):
-            if self._until_right(lambda: self._until_answering(sent)):
+            if self._until_right(chance, lambda: self.until_answering(sent)):
                 self.endpoint.restart()
                 self.killed["endpoint"] += 1
 
     def kill_consumer(self, count: int) -> None:
+        chance = random.Random(f"{self.seed} consumer")
         for number in range(count):
-            if self._until_right(self.consumer.until_at_work):
+            if self._until_right(chance, self.consumer.until_at_work):
                 # Every other one comes back under another name, and so waits for the claims to run out.
                 self.consumer.restart("--name", f"name-{number // 2}")
                 self.killed["consumer"] += 1
 
     def kill_store(self, count: int, sent: Sent) -> None:
-        assert self.redis is not None or not count
+        assert self.redis is not None
+        chance = random.Random(f"{self.seed} store")
         for _ in range(count):
-            if self.redis is not None and self._until_right(lambda: self._until_answering(sent)):
+            if self._until_right(chance, lambda: self.until_answering(sent)):
                 self.redis.kill()
                 assert self.redis.start(), "the store does not come back"
                 self.killed["store"] += 1
 
-    def _until_right(self, at_work: Callable[[], None]) -> bool:
+    def _until_right(self, chance: random.Random, at_work: Callable[[], None]) -> bool:
         """At work, mostly, and then some time; false where another killer has failed."""
-        if self.chance.random() >= EARLY:
+        if chance.random() >= EARLY:
             at_work()
-        time.sleep(self.chance.uniform(0.0, 0.6))
+        time.sleep(chance.uniform(0.0, 0.6))
         return not self.failed.is_set()
 
-    def _until_answering(self, sent: Sent) -> None:
+    def until_answering(self, sent: Sent) -> None:
+        """Wait for one more answer."""
         before, end = sent.answers, time.monotonic() + PATIENCE
         while sent.answers == before and not self.failed.is_set():
             assert time.monotonic() < end, "nothing is acknowledged any more"
@@ -119,14 +123,39 @@ def _kill_and_check(
 ) -> None:
     seed = int(os.environ.get("SLATE_KILL_SEED", int.from_bytes(os.urandom(4), "big")))
     print(f"SLATE_KILL_SEED={seed}")
-    environment = {KEYS: f"shop:{SECRET}:outcomes+organic"}
-    environment[SIGNING] = f"k1:{base64.b64encode(SIGNATURE).decode()}"
     monkeypatch.delenv(VARIABLE, raising=False)
     if redis is not None:
         monkeypatch.setenv(VARIABLE, redis.url)
-    config = FeedbackConfig(
+    config = _config(tmp_path)
+    with _world(tmp_path, config, redis, seed) as world:
+        queue = open_queue(config)
+        writer = BackgroundWriter(queue, EXPOSURES)
+        sent = Sent(ExposureLog("stable", Signer({"k1": SIGNATURE}), writer))
+        with _clients(world, sent, seed) as clients:
+            _kill(world, sent, kills)
+            world.until_answering(sent)
+            for client in clients:
+                client.stop()
+        writer.close(PATIENCE)
+        assert (writer.dropped, len(sent.events) > 0) == (0, True)
+        world.consumer.until_at_work()
+        world.until_done(queue)
+        world.endpoint.end()
+        world.consumer.end()
+        queue.close()
+    print(
+        f"{dict(world.killed)} killed, {len(sent.events)} events acknowledged, {sent.again} sent again, "
+        f"{sent.unknown} requests without an answer, "
+        f"{world.endpoint.gave_up + world.consumer.gave_up} starts without a store"
+    )
+    assert sum(world.killed.values()) == kills
+    _check(world, sent, config)
+
+
+def _config(folder: Path) -> FeedbackConfig:
+    return FeedbackConfig(
         port=free_port(),
-        state=str(tmp_path / "state.db"),
+        state=str(folder / "state.db"),
         durability="process",
         batch_rows=100,
         batch_s=0.1,
@@ -136,28 +165,19 @@ def _kill_and_check(
         user_events_per_hour=10_000_000,
         drain_s=0.0,
     )
-    world = World(tmp_path, config, environment, redis, random.Random(seed))
-    queue = open_queue(config)
-    writer = BackgroundWriter(queue, EXPOSURES)
-    sent = Sent(ExposureLog("stable", Signer({"k1": SIGNATURE}), writer))
-    with _clients(world, sent, seed) as clients:
-        _kill(world, sent, kills)
-        for client in clients:
-            client.stop()
-    writer.close(PATIENCE)
-    assert (writer.dropped, len(sent.events) > 0) == (0, True)
-    world.consumer.until_at_work()
-    world.until_done(queue)
-    world.endpoint.end()
-    world.consumer.end()
-    print(
-        f"{dict(world.killed)} killed, {len(sent.events)} events acknowledged, {sent.again} sent again, "
-        f"{sent.unknown} requests without an answer, "
-        f"{world.endpoint.gave_up + world.consumer.gave_up} starts without a store"
-    )
-    assert sum(world.killed.values()) == kills
-    _check(world, sent, config)
-    queue.close()
+
+
+@contextmanager
+def _world(folder: Path, config: FeedbackConfig, redis: RedisProcess | None, seed: int) -> Iterator[World]:
+    """The programs; none of them outlives the test."""
+    environment = {KEYS: f"shop:{SECRET}:outcomes+organic"}
+    environment[SIGNING] = f"k1:{base64.b64encode(SIGNATURE).decode()}"
+    world = World(folder, config, environment, redis, seed)
+    try:
+        yield world
+    finally:
+        world.endpoint.kill()
+        world.consumer.kill()
 
 
 def _kill(world: World, sent: Sent, kills: int) -> None:
@@ -180,13 +200,13 @@ def _kill(world: World, sent: Sent, kills: int) -> None:
 
 @contextmanager
 def _clients(world: World, sent: Sent, seed: int) -> Iterator[list[Client]]:
-    """Clients that send; nothing outlives a failure."""
+    """Clients that send; what one of them was told wrong is the reason for all that follows."""
     clients = [Client(sent, world.config.port, SECRET, seed + place) for place in range(CLIENTS)]
     try:
         yield clients
-    except BaseException:
-        world.endpoint.kill()
-        world.consumer.kill()
+    except BaseException as error:
+        for problem in (client.problem for client in clients if client.problem is not None):
+            raise problem from error
         raise
     finally:
         for client in clients:

@@ -56,8 +56,8 @@ class Scores:
 class Ranker:
     """An exported ranking model. Safe to call from several threads.
 
-    ``length`` is the longest history that is looked at, ``size`` how many rows it knows, the ``spare`` ones at
-    the end included.
+    ``length`` is the longest history that is looked at, ``size`` how many rows it knows, the ``spare`` ones
+    at the end included.
     """
 
     features: FeatureSpace

@@ -5,13 +5,14 @@ from collections import Counter
 from typing import Final
 
 from slate.recommend.engine import OverloadedError
+from slate.recommend.online.pace import Cost
 
 #: Why requests are refused: too many are held, they would take too long, the server goes down.
 FULL: Final = "full"
 SLOW: Final = "slow"
 DRAINING: Final = "draining"
-#: How fast the estimate follows: the weight of the newest batch.
-_FOLLOW: Final = 0.2
+#: The share of the time it has that a request may be expected to wait: estimates are of the mean.
+_EXPECTED: Final = 0.5
 #: Always let in, whatever the estimate says: without them it could never correct itself.
 _SPARE: Final = 2
 
@@ -27,7 +28,7 @@ class Admission:
     def __init__(self, pending: int, seconds: float) -> None:
         self._limit = pending
         self._seconds = seconds
-        self._cost = 0.0
+        self._cost = Cost()
         self.held = 0
         self.draining = False
         #: Requests by why they were refused.
@@ -36,7 +37,7 @@ class Admission:
     @property
     def seconds_each(self) -> float:
         """Seconds by which one more request held lengthens the wait; 0 until something was answered."""
-        return self._cost
+        return self._cost.each
 
     def enter(self, requests: int) -> None:
         """Take requests in.
@@ -47,9 +48,9 @@ class Admission:
         if self.draining:
             self.refused[DRAINING] += requests
             raise OverloadedError("the server is going down; ask another one", 1.0, draining=True)
-        wait = (self.held + requests) * self._cost
+        wait = (self.held + requests) * self._cost.each
         full = self.held + requests > self._limit
-        if full or (self.held > _SPARE and wait > self._seconds):
+        if full or (self.held > _SPARE and wait > _EXPECTED * self._seconds):
             self.refused[FULL if full else SLOW] += requests
             raise OverloadedError(
                 f"{self.held} requests are held already; ask again later", max(1.0, math.ceil(wait))
@@ -62,5 +63,4 @@ class Admission:
 
     def learn(self, requests: int, seconds: float) -> None:
         """A batch of requests kept one lane busy for ``seconds``."""
-        each = seconds / requests
-        self._cost = each if not self._cost else (1 - _FOLLOW) * self._cost + _FOLLOW * each
+        self._cost.learn(requests, seconds)

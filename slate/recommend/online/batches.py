@@ -23,11 +23,10 @@ class Batches:
     """The requests of one release.
 
     A batch begins as soon as a lane is free, with whatever waits then: one request when it is quiet, many
-    under load.
+    under load, and never more than the stages are expected to do in time.
 
     Args:
         lanes: how many batches are under way at once.
-        most: how many requests a batch holds.
         learn: told of the size and seconds of every batch that was answered.
     """
 
@@ -36,13 +35,11 @@ class Batches:
         funnel: Funnel,
         stages: Stages,
         lanes: int,
-        most: int,
         learn: Callable[[int, float], None] = lambda *_: None,
     ) -> None:
         self._funnel = funnel
         self._stages = stages
         self._free = lanes
-        self._most = most
         self._learn = learn
         self._waiting: deque[_Waiting] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
@@ -71,7 +68,7 @@ class Batches:
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._free and self._waiting:
             batch: list[_Waiting] = []
-            while self._waiting and len(batch) < self._most:
+            while self._waiting and len(batch) < self._stages.most:
                 waiting = self._waiting.popleft()
                 if not waiting.future.done():
                     batch.append(waiting)

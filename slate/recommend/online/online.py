@@ -78,8 +78,7 @@ class OnlineEngine:
 
     def swap(self, release: Loaded) -> None:
         """Let ``release`` answer all requests from now on; those under way end on the one before."""
-        config = self._config
-        batches = Batches(release.funnel, self._stages, config.lanes, config.batch, self._learn)
+        batches = Batches(release.funnel, self._stages, self._config.lanes, self._learn)
         self._current = (release, batches)
         self.trouble = ""
 

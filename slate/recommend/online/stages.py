@@ -7,12 +7,18 @@ from typing import Any, Final, TypeVar
 from slate.config.online import OnlineConfig
 from slate.recommend.online.executor import StageError, StageExecutor
 from slate.recommend.online.funnel import Funnel
+from slate.recommend.online.pace import Pace
 from slate.recommend.online.tracing import NoTracing, Tracing
 from slate.recommend.request import Request, Slate
 
 T = TypeVar("T")
 
 STAGES: Final = ("retrieve", "filter", "score", "order")
+#: The share of its limit that a stage may be expected to take: what else runs meanwhile is not known.
+_EXPECTED: Final = 0.5
+#: The share of a deadline that a batch may be expected to take; those that come meanwhile wait for its end.
+_WHOLE_EXPECTED: Final = 0.25
+_WHOLE: Final = "whole"
 #: Told of each call: the stage, its seconds, and why it gave nothing (None where it did).
 Observer = Callable[[str, float, str | None], None]
 #: Told what the filter stage handed on.
@@ -31,10 +37,17 @@ class Stages:
     ) -> None:
         limits = (config.retrieve_ms, config.filter_ms, config.score_ms, config.order_ms)
         self._seconds = {name: limit / 1000 for name, limit in zip(STAGES, limits, strict=True)}
+        allowed = {name: _EXPECTED * seconds for name, seconds in self._seconds.items()}
+        self._pace = Pace({**allowed, _WHOLE: _WHOLE_EXPECTED * config.deadline_ms / 1000}, config.batch)
         self.executors = {name: StageExecutor(name, config.slots) for name in STAGES}
         self._observe = observe
         self._filtered = filtered
         self.tracing = tracing or NoTracing()
+
+    @property
+    def most(self) -> int:
+        """How many requests a batch may hold now."""
+        return self._pace.most
 
     async def slates(self, funnel: Funnel, requests: Sequence[Request]) -> Sequence[Slate]:
         """A personalised slate for every request, or nothing for any.
@@ -47,17 +60,22 @@ class Stages:
             asks = funnel.prepare(requests)
             return asks, funnel.retrieve(asks)
 
-        asks, found = await self._run("retrieve", retrieve)
-        kept = await self._run("filter", lambda: funnel.filter(asks, found))
+        count, began = len(requests), time.perf_counter()
+        asks, found = await self._run("retrieve", count, retrieve)
+        kept = await self._run("filter", count, lambda: funnel.filter(asks, found))
         self._filtered(kept)
-        scored = await self._run("score", lambda: funnel.score(asks, kept))
-        return await self._run("order", lambda: _checked(funnel.order(asks, requests, scored), requests))
+        scored = await self._run("score", count, lambda: funnel.score(asks, kept))
+        slates = await self._run(
+            "order", count, lambda: _checked(funnel.order(asks, requests, scored), requests)
+        )
+        self._pace.learn(_WHOLE, count, time.perf_counter() - began)
+        return slates
 
     def close(self) -> None:
         for executor in self.executors.values():
             executor.close()
 
-    async def _run(self, stage: str, work: Callable[[], T]) -> T:
+    async def _run(self, stage: str, count: int, work: Callable[[], T]) -> T:
         began = time.perf_counter()
         trouble: str | None = None
         try:
@@ -67,7 +85,10 @@ class Stages:
             trouble = error.reason
             raise
         finally:
-            self._observe(stage, time.perf_counter() - began, trouble)
+            seconds = time.perf_counter() - began
+            if trouble in (None, "late"):
+                self._pace.learn(stage, count, seconds, stopped=trouble is not None)
+            self._observe(stage, seconds, trouble)
 
     async def _outcome(self, stage: str, work: Callable[[], T]) -> T:
         try:

@@ -286,12 +286,22 @@ def test_admission_by_hand() -> None:
     admission.enter(1)
     assert admission.held == 3
     admission.learn(1, 0.7)
-    assert admission.seconds_each == pytest.approx(0.8 * 0.2 + 0.2 * 0.7)
+    requests, seconds = 0.8 * 4 + 0.2 * 1, 0.8 * 0.8 + 0.2 * 0.7
+    assert admission.seconds_each == pytest.approx(seconds / requests), "a batch of four counts four times"
     assert admission.refused == {"full": 1, "slow": 1}
     admission.draining = True
     with pytest.raises(OverloadedError):
         admission.enter(3)
     assert admission.refused["draining"] == 3
+
+
+def test_who_is_let_in_is_expected_to_wait_half_of_what_could_be_waited() -> None:
+    admission = Admission(pending=100, seconds=1.0)
+    admission.learn(10, 1.0)
+    for _ in range(5):
+        admission.enter(1)
+    with pytest.raises(OverloadedError):
+        admission.enter(1)
 
 
 def test_a_slow_estimate_never_locks_everybody_out() -> None:

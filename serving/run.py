@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,10 @@ from slate.release.resolve import open_verified
 from slate.storage import open_store
 
 _log = logging.getLogger(__name__)
+
+#: Seconds after which a thread that computes in Python lets another: a release that is loaded beside, which
+#: does little else for a second, must not hold up each step of a request for the usual 5 ms.
+_TURN: Final = 0.0005
 
 SHADOW: Final = "shadow"
 VARIANTS: Final = ("stable", "candidate", SHADOW)
@@ -57,6 +62,7 @@ def serve(
     Raises:
         SlateError: the pinned release may not answer, or the signing keys or the state file are unusable.
     """
+    sys.setswitchinterval(_TURN)
     spans = spans_from_environment(variant)
     set_up(config, dict if spans is None else spans.ids)
     metrics = Metrics(variant, channel if release is None else "", config.deadline_ms / 1000)

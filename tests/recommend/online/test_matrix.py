@@ -1,4 +1,7 @@
-"""Four stages of a real release, six kinds of trouble beneath each, under concurrent requests: 24 of 24."""
+"""Four stages of a real release, six kinds of trouble beneath each, under concurrent requests: 24 of 24.
+
+The online state beside them has cells of its own: there trouble may cost freshness, and no rung.
+"""
 
 import asyncio
 import time
@@ -11,18 +14,23 @@ import numpy as np
 import pytest
 
 from slate.config.online import OnlineConfig
+from slate.feedback.state import Happened
 from slate.ranking.scorer import Ranker
 from slate.recommend.filters.base import Filtered
 from slate.recommend.filters.seen import SeenFilter
+from slate.recommend.live.lookups import Lookups
+from slate.recommend.live.online import OnlineLive
 from slate.recommend.online.host import Host
 from slate.recommend.online.ladder import PERSONALISED, RUNGS
-from slate.recommend.online.load import load
+from slate.recommend.online.load import Surroundings, load
 from slate.recommend.online.online import Loaded
 from slate.recommend.request import Request
 from slate.recommend.stages import order
 from slate.release.verify import verify_directory
 from slate.retrieval.index import CandidateIndex
 from tests.conftest import TinyRun
+from tests.recommend.live.states import Breakable, Hangs
+from tests.recommend.live.states import raises as is_gone
 
 REQUESTS, ROUNDS = 8, 3
 TIGHT = OnlineConfig(deadline_ms=400, retrieve_ms=150, filter_ms=150, score_ms=150, order_ms=150)
@@ -155,3 +163,59 @@ def test_every_answer_is_labelled_and_in_time(
 
 def test_there_are_24() -> None:
     assert len(CELLS) == 24
+
+
+LIVE = OnlineConfig(deadline_ms=5_000, retrieve_ms=4_000, score_ms=4_000, live_ms=50, slots=2)
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Breakable:
+    made = Breakable(tmp_path_factory.mktemp("state") / "state.db")
+    made.real.remember({f"p{n}": [Happened("e", EXCLUDED, "watch", 1.8e9)] for n in range(REQUESTS)}, 9)
+    return made
+
+
+@pytest.fixture(scope="module")
+def live_release(tiny: TinyRun, state: Breakable) -> tuple[Loaded, OnlineLive]:
+    folder = Path(tiny.store) / "releases" / tiny.release_id
+    live = OnlineLive(lambda: state, LIVE)
+    return load(folder, verify_directory(folder), Surroundings(live)), live
+
+
+@pytest.mark.parametrize("kind", ["hangs", "slow", "raises"])
+@pytest.mark.parametrize("rung", ["personalised", "popular"])
+def test_trouble_of_the_state_costs_freshness_and_no_rung(
+    live_release: tuple[Loaded, OnlineLive],
+    state: Breakable,
+    monkeypatch: pytest.MonkeyPatch,
+    rung: str,
+    kind: str,
+) -> None:
+    release, live = live_release
+    hangs_until_released = Hangs()
+    troubles = {"hangs": hangs_until_released, "slow": lambda: time.sleep(0.2), "raises": is_gone}
+    monkeypatch.setattr(state, "trouble", troubles[kind])
+    failed: list[tuple[str, str]] = []
+    asks = Lookups(live._asked, LIVE.slots, LIVE.live_ms / 1000, lambda *why: failed.append(why))
+    monkeypatch.setattr(live, "_lookups", asks)
+    if rung == "popular":
+        monkeypatch.setattr(Ranker, "score", raises(Ranker.score))
+
+    async def go() -> None:
+        host = Host(LIVE, "stable", live=live)
+        host.engine.swap(release)
+
+        async def one(number: int) -> None:
+            (answer,) = await host.engine.recommend([Request(user_id=f"p{number}", k=4)])
+            assert (answer.slate.rung, len(answer.slate.items)) == (rung, 4)
+
+        began = time.monotonic()
+        for _ in range(ROUNDS):
+            await asyncio.gather(*(one(number) for number in range(REQUESTS)))
+        assert time.monotonic() - began < 15, "it waited for the state"
+        assert failed
+        assert asks._threads.held <= LIVE.slots
+        host.stages.close()
+
+    asyncio.run(go())
+    hangs_until_released.released.set()

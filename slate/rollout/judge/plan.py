@@ -74,7 +74,7 @@ def plan(
         raise ConfigError(
             f"effect {effect:g} of a mean of {traffic.mean:g} (variance {traffic.variance:g}, "
             f"power {power:g}, correlation {correlation:g}, {traffic.users_per_day:g} users a day) is never "
-            "found; name an effect above 0, or below it by less than rollout.margin with the objective non_inferiority"
+            "found; name one above 0, or, with the objective non_inferiority, above -rollout.margin"
         )
     variance = traffic.variance * (1 - correlation**2 if config.cuped else 1.0)
     steps = []

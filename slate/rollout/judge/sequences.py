@@ -94,8 +94,8 @@ def bounds(estimate: Estimate, alpha: float, sharpest_at: float) -> Bounds:
 
     NaN where the estimate is not known, and where its variance is zero: no figure is that certain.
     """
-    half = np.sqrt(estimate.variance) * factor(estimate.size, alpha, sharpest_at)
-    half = np.where(estimate.variance > 0, half, np.nan)
+    known = np.where(np.asarray(estimate.variance) > 0, estimate.variance, np.nan)
+    half = np.sqrt(known) * factor(estimate.size, alpha, sharpest_at)
     low, high = estimate.value - half, estimate.value + half
     if np.ndim(estimate.value) == 0:
         return Bounds(float(low), float(high))

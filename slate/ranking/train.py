@@ -131,8 +131,8 @@ class Trainer:
         self._batch_groups = max(1, self._config.batch_size // (1 + self._config.negatives))
         rate = self._config.learning_rate or _LEARNING_RATES[self._config.model]
         self._optimizer = tf.keras.optimizers.Adam(rate, clipnorm=_CLIP)
-        self._step = tf.function(self._train_step)
-        self._measure = tf.function(self._measure_step)
+        self._step = tf.function(self._train_step, autograph=False)
+        self._measure = tf.function(self._measure_step, autograph=False)
         self._build()
         epochs: list[Epoch] = []
         best, best_epoch = self.model.get_weights(), 0

@@ -98,7 +98,7 @@ def restored_logging() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One endpoint for this file, which its last test ends."""
-    endpoint = start(tmp_path_factory.mktemp("endpoint"))
+    endpoint = start(tmp_path_factory.mktemp("endpoint"), drain_s=3.0)
     yield endpoint
     endpoint.process.kill()
     endpoint.process.wait()

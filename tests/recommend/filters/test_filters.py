@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slate.data.vocabulary import IdMap
 from slate.recommend.filters.age import AgeFilter
-from slate.recommend.filters.base import Filter, apply_filters, spare
+from slate.recommend.filters.base import Filter, apply_filters, spare, without
 from slate.recommend.filters.blocked import BlockedFilter
 from slate.recommend.filters.country import CountryFilter
 from slate.recommend.filters.excluded import ExcludedFilter
@@ -123,3 +125,10 @@ def test_spare_leaves_the_count_where_the_removed_lie_evenly() -> None:
         more = spare(20, removed, 1000)
         assert more == 1000 or (20 + more) * (1000 - removed) / 1000 >= 20
     assert spare(20, 1000, 1000) == 1000
+
+
+@given(st.sets(st.integers(0, 30)), st.lists(st.integers(0, 30)))
+def test_without_removes_exactly_what_is_named(named: set[int], candidates: list[int]) -> None:
+    found = without(np.asarray(sorted(named), np.int32), np.asarray(candidates, np.int32))
+    assert [candidates[at] for at in found.kept] == [row for row in candidates if row not in named]
+    assert [candidates[at] for at in found.removed] == [row for row in candidates if row in named]

@@ -189,6 +189,33 @@ def test_the_ladder_rung_by_rung(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (last.rung, items_of(last)) == ("static", ["item 1", "item 2"])
 
 
+@pytest.mark.parametrize(
+    ("asked", "rung"),
+    [
+        ({"context": {"surface": "footer"}}, "precomputed"),
+        ({"context": {"surface": "mail"}}, "precomputed"),
+        ({"context": {"surface": "home"}}, "personalised"),
+        ({"context": {"place": "footer"}}, "personalised"),
+        ({}, "personalised"),
+        ({"context": {"surface": "footer"}, "explain": True}, "personalised"),
+        ({"context": {"surface": "footer"}, "k": 3}, "personalised"),
+        ({"context": {"surface": "footer"}, "exclude": ["item 5"]}, "personalised"),
+        ({"context": {"surface": "footer"}, "history": []}, "personalised"),
+        ({"context": {"surface": "footer"}, "user_id": "bob"}, "personalised"),
+    ],
+)
+def test_a_slate_made_ahead_answers_traffic_of_low_value(asked: dict[str, Any], rung: str) -> None:
+    ahead = [SlateItem("item 5", 0.9, 1, "two_tower"), SlateItem("item 6", 0.8, 2, "two_tower")]
+    made = Engine(ahead, precomputed_first={"surface": ("footer", "mail")})
+
+    async def go(engine: OnlineEngine) -> None:
+        (answer,) = await engine.recommend([Request(**{"user_id": "ann", "k": 2, **asked})])
+        assert answer.slate.rung == rung
+
+    made.run(go)
+    assert made.fallen == []
+
+
 def test_a_stage_that_hangs_for_good_fails_fast_once_its_slots_are_held() -> None:
     event = threading.Event()
     made = Engine(slots=2, score_ms=200, deadline_ms=1_000)

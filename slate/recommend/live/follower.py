@@ -60,6 +60,7 @@ class ItemFollower:
 
         Raises:
             SlateError: the state cannot be read; nothing is changed then.
+            Exception: a taker failed; the others know all, and it is told again at the next look.
         """
         state = self._state.get()
         # The latest change is read again: where it is gone, the state is another one and starts anew.
@@ -70,12 +71,17 @@ class ItemFollower:
             self._restart()
         before = self._version
         self._learn([change for change in changes if change.version > before])
+        trouble: Exception | None = None
         for taker in self._living():
-            if taker.version < self._version:
-                known = taker.version == before
-                taker.take(
-                    [c for c in changes if c.version > before] if known else state.items(taker.version)
-                )
+            if taker.version == self._version:
+                continue
+            try:
+                missed = changes if taker.version == before else state.items(taker.version)
+                taker.take([change for change in missed if change.version > taker.version])
+            except Exception as error:
+                trouble = error
+        if trouble is not None:
+            raise trouble
 
     def _restart(self) -> None:
         self._version = 0

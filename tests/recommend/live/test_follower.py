@@ -69,6 +69,31 @@ def test_takers_learn_of_all_that_came_before_them_and_of_each_change_once(tmp_p
     assert early.told == late.told == [("pen", True), ("ink", False), ("pen", False)]
 
 
+def test_a_taker_that_fails_keeps_nothing_from_the_others_and_is_told_again(tmp_path: Path) -> None:
+    class Failing(Taker):
+        broken = True
+
+        def take(self, changes: Sequence[ItemChange]) -> None:
+            if self.broken:
+                raise RuntimeError("no memory")
+            super().take(changes)
+
+    state = SqliteState(tmp_path / "state.db")
+    follower = ItemFollower(OpenedWhenAsked(lambda: state), 60)
+    bad, good = Failing(), Taker()
+    follower.tell(bad)
+    follower.tell(good)
+    state.put_items([("pen", False, {})])
+    with pytest.raises(RuntimeError, match="no memory"):
+        follower.look()
+    assert follower.unavailable == {"pen"}
+    assert good.told == [("pen", False)]
+    state.put_items([("ink", True, {})])
+    bad.broken = False
+    follower.look()
+    assert bad.told == good.told == [("pen", False), ("ink", True)]
+
+
 def test_a_state_that_begins_anew_is_read_anew(tmp_path: Path) -> None:
     states = [SqliteState(tmp_path / "before.db"), SqliteState(tmp_path / "after.db")]
     taker = Taker()

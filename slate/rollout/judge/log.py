@@ -56,7 +56,8 @@ def read_log(
         StorageError: the store cannot be read.
     """
     since = min(step.started, before or step.started).date()
-    exposures = _of(_read(store, EXPOSURES, tables.EXPOSURES, _SHOWN, step.started.date(), now.date()), step)
+    exposures = _read(store, EXPOSURES, tables.EXPOSURES, _SHOWN, step.started.date(), now.date())
+    exposures = _once(_of(exposures, step), EXPOSURE)
     outcomes = _read(store, OUTCOMES, tables.OUTCOMES, _DONE, since, now.date())
     earlier = outcomes.slice(0, 0)
     if before is not None:
@@ -98,6 +99,15 @@ def _of(table: pa.Table, step: Step) -> pa.Table:
     return table.filter(pc.and_(of_rollout, pc.equal(table[_STEP], step.name)))
 
 
+def _once(table: pa.Table, *keys: str) -> pa.Table:
+    """The first row of each key: what got no answer is written again under its id."""
+    place = pa.array(range(len(table)), pa.int64())
+    firsts = (
+        table.select(keys).append_column("place", place).group_by(list(keys)).aggregate([("place", "min")])
+    )
+    return table.take(firsts["place_min"])
+
+
 def _items(exposures: pa.Table) -> pa.Table:
     shown = exposures[ITEMS].combine_chunks()
     ids = exposures[EXPOSURE].combine_chunks().take(pc.list_parent_indices(shown))
@@ -106,11 +116,11 @@ def _items(exposures: pa.Table) -> pa.Table:
 
 def _weighted(outcomes: pa.Table, events: Mapping[str, Event]) -> pa.Table:
     names = pa.array(list(events), pa.string())
-    known = outcomes.filter(pc.is_in(outcomes[columns.EVENT], names))
+    known = _once(outcomes.filter(pc.is_in(outcomes[columns.EVENT], names)), columns.USER, _EVENT_ID)
     places = pc.index_in(known[columns.EVENT], names)
     weights = pc.take(pa.array([event.weight for event in events.values()], pa.float64()), places)
     by_value = pc.take(pa.array([event.weight_by == "value" for event in events.values()]), places)
     values = pc.if_else(by_value, pc.fill_null(known[columns.VALUE], 0.0), 1.0)
-    return known.select([_EVENT_ID, columns.USER, columns.TIMESTAMP]).append_column(
+    return known.select([columns.USER, columns.TIMESTAMP]).append_column(
         columns.WEIGHT, pc.multiply(weights, values)
     )

@@ -54,7 +54,7 @@ def observe(log: Log, config: RolloutConfig, now: datetime) -> Evidence:
         return Evidence(users=none, engagement=Arms(empty, empty), rates=_no_rates())
     connection = engine.connect()
     table = {name: connection.create_table(name, part) for name, part in log._asdict().items()}
-    shown = table["shown"].distinct(on=EXPOSURE)
+    shown = table["shown"]
     users = _users(shown)
     kept = users.filter(users["variants"] == 1)
     engaged = _through(kept, now, config.window_s + config.settle_s)
@@ -99,11 +99,10 @@ def _within(rows: ir.Table, users: ir.Table, seconds: float) -> ir.Table:
 
 def _engagement(users: ir.Table, done: ir.Table, before: ir.Table, window_s: float) -> ir.Table:
     """A row a user: the sum of weights in the window and before the rollout, and how many were negative."""
-    inside = _within(done.distinct(on=(columns.USER, "event_id")), users, window_s)
+    inside = _within(done, users, window_s)
     sums = inside.group_by(columns.USER).aggregate(
         engagement=inside[columns.WEIGHT].sum(), negative=(inside[columns.WEIGHT] < 0).sum()
     )
-    before = before.distinct(on=(columns.USER, "event_id"))
     earlier = before.group_by(columns.USER).aggregate(earlier=before[columns.WEIGHT].sum())
     joined = users.left_join(sums, columns.USER).drop(f"{columns.USER}_right")
     joined = joined.left_join(earlier, columns.USER)

@@ -82,7 +82,7 @@ def plan(
         rarer = min(percent, 100 - percent) / 100
         users = math.ceil(config.minimum_users / rarer)
         if percent == config.steps[-1]:
-            users = max(users, _users(drift, variance, margin, percent / 100, config, power))
+            users = max(users, _users(drift, variance, effect, percent / 100, config, power))
         steps.append(PlannedStep(percent, users, _days(users, traffic, config)))
     return Plan(effect, power, tuple(steps), sum(step.days for step in steps))
 
@@ -120,14 +120,16 @@ def traffic_of(rows: pa.Table, window_s: float, days: int) -> Traffic:
 
 
 def _users(
-    drift: float, variance: float, margin: float, share: float, config: RolloutConfig, power: float
+    drift: float, variance: float, effect: float, share: float, config: RolloutConfig, power: float
 ) -> int:
     """The fewest users of both arms whose sequence excludes 0 at the last look as often as asked."""
     alpha, beyond = spending(config, config.steps[-1]).win, NormalDist().inv_cdf(power)
+    # Whoever does more in proportion differs more, too.
+    spread = max((1 + effect) ** 2, 1.0)
     low, high = 2, _MOST
     while low < high:
         users = (low + high) // 2
-        error = math.sqrt(variance / users * (1 / share + (1 - margin) ** 2 / (1 - share)))
+        error = math.sqrt(variance / users * (spread / share + 1 / (1 - share)))
         width = float(factor(users * share * (1 - share), alpha, config.sharpest_at))
         low, high = (low, users) if drift >= (width + beyond) * error else (users + 1, high)
     return low

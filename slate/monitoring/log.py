@@ -34,6 +34,8 @@ _EXPOSED: Final = (
 _DONE: Final = (
     _EVENT_ID, columns.USER, columns.ITEM, columns.EVENT, columns.VALUE, columns.TIMESTAMP, _RECEIVED,
 )  # fmt: skip
+#: What makes two rows the same event of one kind, as in the log.
+_SAME: Final = (columns.USER, _EVENT_ID, columns.ITEM, columns.EVENT)
 _ANSWERED: Final = (*_DONE, EXPOSURE, RELEASE)
 _UNASKED: Final = (*_DONE, columns.ORGANIC)
 
@@ -88,8 +90,8 @@ def read_log(store: ObjectStore, start: datetime, end: datetime, window: timedel
         end,
         now - window,
         _once(exposures, (EXPOSURE,), columns.TIMESTAMP),
-        _once(outcomes, (columns.USER, _EVENT_ID), _RECEIVED),
-        _once(events, (columns.USER, _EVENT_ID), _RECEIVED),
+        _once(outcomes, (*_SAME, EXPOSURE), _RECEIVED),
+        _once(events, _SAME, _RECEIVED),
     )
 
 

@@ -66,7 +66,7 @@ def value(measured: Measured, name: str, subject: str = "") -> float | None:
         (Changes(slow=10.0), {"slow stable"}),
         (Changes(), set()),
     ],
-    ids=str,
+    ids=lambda value: ", ".join(sorted(value)) if isinstance(value, set) else "of",
 )
 def test_each_planted_change_is_caught_by_its_figure_alone(
     made: Release, changes: Changes, expected: set[str]

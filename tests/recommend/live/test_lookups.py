@@ -103,6 +103,22 @@ def test_one_question_alone_meets_a_state_that_is_still_gone(
     assert world.state.asked == FAILURES + 1
 
 
+def test_nobody_follows_the_one_question_before_it_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "PAUSE_SECONDS", 3600.0)
+    world = World(tmp_path)
+    world.state.trouble = raises
+    for _ in range(FAILURES):
+        world.ask()
+    monkeypatch.setattr(world.lookups, "_resumes", 0.0)
+    during: list[object] = []
+    world.state.trouble = lambda: during.append(world.ask())
+    assert world.ask() == ["pen"]
+    assert during == [None]
+    assert world.failed[("users", "paused")] == 1
+
+
 def test_a_state_that_cannot_be_opened_is_opened_later(tmp_path: Path) -> None:
     state = Breakable(tmp_path / "state.db")
     tries = []

@@ -11,6 +11,7 @@ import pytest
 
 from slate.errors import ModelError
 from slate.recommend.arrays import Rows
+from slate.recommend.newcomers.group import Group
 from slate.recommend.online.sources import SourceThreads
 from slate.recommend.sources.base import Asked, Quota
 from slate.recommend.stages.retrieve import Retrieval
@@ -70,7 +71,8 @@ def retrieval(threads: SourceThreads, *sources: Named) -> Retrieval:
     release: Any = SimpleNamespace(
         encoder=SimpleNamespace(embed=lambda queries: np.ones((len(queries), 1), np.float32)),
         embeddings=np.ones((SIZE, 1), np.float32),
-        catalogue=range(SIZE),
+        ids=range(SIZE),
+        newcomers=SimpleNamespace(group=Group(SIZE)),
         config=SimpleNamespace(k=K),
     )
     return Retrieval(release, [Quota(source, 10) for source in sources], (), threads.gather)

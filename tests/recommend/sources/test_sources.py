@@ -16,6 +16,7 @@ from slate.clock import microseconds
 from slate.data.sequences import UserLog
 from slate.data.vocabulary import IdMap
 from slate.errors import ModelError
+from slate.recommend.newcomers.group import Group
 from slate.recommend.sources.base import Asked, Source
 from slate.recommend.sources.followed import FollowedAuthorsSource, FollowedUsersSource
 from slate.recommend.sources.fresh import FreshSource
@@ -71,7 +72,9 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> UserStore:
 
 @pytest.fixture(scope="module")
 def sources(users: UserStore) -> Mapping[str, Source]:
-    release: Any = SimpleNamespace(index=ExactIndex(VECTORS, IDS))
+    release: Any = SimpleNamespace(
+        index=ExactIndex(VECTORS, IDS), newcomers=SimpleNamespace(group=Group(len(VECTORS)))
+    )
     records = ItemRecords(np.array([3, 9, 0, 5, 5, 1]), SINCE)
     return {
         "two_tower": TwoTowerSource(release),

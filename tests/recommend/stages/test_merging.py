@@ -13,6 +13,7 @@ from slate.errors import ModelError
 from slate.recommend.arrays import Rows
 from slate.recommend.filters.excluded import ExcludedFilter
 from slate.recommend.filters.seen import SeenFilter
+from slate.recommend.newcomers.group import Group
 from slate.recommend.sources.base import Asked, Quota
 from slate.recommend.stages.filter import Filtering
 from slate.recommend.stages.retrieve import Retrieval
@@ -36,7 +37,8 @@ def retrieval(*quotas: tuple[Sequence[int], int], vectors: Any = None) -> Retrie
     release: Any = SimpleNamespace(
         encoder=SimpleNamespace(embed=lambda queries: np.full((len(queries), 1), 2, np.float32)),
         embeddings=embeddings,
-        catalogue=range(SIZE),
+        ids=range(SIZE),
+        newcomers=SimpleNamespace(group=Group(SIZE)),
     )
     named = [Quota(Listed(f"s{i}", rows), wanted) for i, (rows, wanted) in enumerate(quotas)]
     return Retrieval(release, named, FILTERS)

@@ -12,7 +12,6 @@ from serving.state import State
 from slate.config import ServingConfig
 from slate.errors import ConfigError
 
-
 SIZES = {"grpc_max_send_message_length": -1, "grpc_max_receive_message_length": -1}
 
 

@@ -62,19 +62,21 @@ def sample(values: npt.ArrayLike) -> Sample:
 def difference(stable: Sample, candidate: Sample, factor: float = 1.0) -> Estimate:
     """Of the means: candidate less ``factor`` times stable.
 
-    >>> difference(Sample(100, 2.0, 4.0), Sample(50, 2.5, 3.0))
-    Estimate(value=0.5, variance=0.1, size=33.333333333333336)
+    >>> found = difference(Sample(100, 2.0, 4.0), Sample(50, 2.5, 3.0))
+    >>> found.value, float(found.variance), round(float(found.size), 3)
+    (0.5, 0.1, 33.333)
     """
+    theirs, ours = np.float64(1) * candidate.count, np.float64(1) * stable.count
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = candidate.variance / candidate.count + factor**2 * stable.variance / stable.count
-        size = candidate.count * stable.count / (candidate.count + stable.count)
+        variance = candidate.variance / theirs + factor**2 * stable.variance / ours
+        size = theirs * ours / (theirs + ours)
     return Estimate(candidate.mean - factor * stable.mean, variance, size)
 
 
 def mean(of: Sample) -> Estimate:
     """The mean itself."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Estimate(of.mean, of.variance / of.count, of.count)
+        return Estimate(of.mean, of.variance / (np.float64(1) * of.count), of.count)
 
 
 def tuning(sharpest_at: float, alpha: float) -> float:

@@ -11,7 +11,9 @@ from slate.rollout.judge.spending import spending
 WEIGHT = st.floats(0.1, 10)
 
 
-@given(st.lists(st.floats(0.5, 90), min_size=1, max_size=6, unique=True), WEIGHT, WEIGHT, st.floats(0.01, 0.2))
+@given(
+    st.lists(st.floats(0.5, 90), min_size=1, max_size=6, unique=True), WEIGHT, WEIGHT, st.floats(0.01, 0.2)
+)
 def test_everything_adds_up(steps: list[float], ratio: float, harm: float, total: float) -> None:
     config = RolloutConfig(steps=sorted(steps), alpha={"total": total, "ratio": ratio, "harm": harm})
     parts = [spending(config, percent) for percent in config.steps]

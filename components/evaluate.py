@@ -55,7 +55,7 @@ def evaluate(
         "incremental": incremental,
     }
     values = evaluate(
-        {name: section for name, section in sections.items() if section},
+        sections,
         Path(splits.path),
         Path(dataset.path),
         Path(two_tower.path),

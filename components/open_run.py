@@ -43,5 +43,4 @@ def open_run(
         "drift": drift,
         "incremental": incremental,
     }
-    given = {name: section for name, section in sections.items() if section}
-    return open_run(tracking, run_id, job, given, data_fingerprint, code_fingerprint, store)
+    return open_run(tracking, run_id, job, sections, data_fingerprint, code_fingerprint, store)

@@ -42,12 +42,13 @@ def evaluate(
     is taken over: there is nothing to learn from measuring it against itself.
 
     Args:
-        config: section name to section.
+        config: section name to section; an empty one has no part in this run.
         champion: the release to beat, a channel that may be empty, or the empty string.
 
     Returns:
         headline metrics.
     """
+    config = {name: section for name, section in config.items() if section}
     run = Run(
         config,
         {"dataset": dataset, "splits": splits, "two_tower": two_tower, "index": index, "ranker": ranker},

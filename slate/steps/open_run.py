@@ -21,15 +21,15 @@ def open_run(
 
     Args:
         job: what Kubeflow calls this run, its name where ``run_id`` is empty, as in scheduled runs.
-        sections: the configuration, section name to section.
+        sections: the configuration, section name to section; an empty one has no part in this run.
 
     Returns:
         why it could not be recorded; empty where it was.
     """
     config = parse_section(TrackingConfig, tracking)
     # Kubeflow hands whole numbers over as floats, and objects in any order.
-    whole = parse_section(SlateConfig, sections)
-    settled = {name: whole.section(name) for name in SlateConfig.model_fields if name in sections}
+    whole = parse_section(SlateConfig, {name: section for name, section in sections.items() if section})
+    settled = {name: whole.section(name) for name in SlateConfig.model_fields if sections.get(name)}
     start = Beginning(run_id or job, settled, data_fingerprint, code_fingerprint, store)
     problem = attempt(config, lambda client: begin(client, config, start))
     print(problem or f"run {start.run_id}", flush=True)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,26 @@ import numpy as np
 import slate
 from slate.recommend.recommender import Recommender
 from slate.recommend.request import Interaction, Request
+from slate.retrieval.signature import Signature
 from tests.features.over_http import PREDICT, instance
 
 BATCH = 256
 
 
 class Recorder:
-    """Stands before one signature of a released SavedModel: passes calls on and keeps what went through."""
+    """Stands before one signature of a released model: passes calls on and keeps what went through."""
 
-    def __init__(self, model: Any, signature: str) -> None:
-        self._model, self._function = model, model.signatures[signature]
-        self.signatures = {signature: self}
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
         self.calls: list[dict[str, np.ndarray]] = []
 
-    def __call__(self, **inputs: Any) -> Any:
-        answer = self._function(**inputs)
-        self.calls.append({name: tensor.numpy() for name, tensor in (inputs | answer).items()})
+    def __call__(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        answer = self._signature(arrays)
+        self.calls.append({**{name: np.asarray(array) for name, array in arrays.items()}, **answer})
         return answer
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._function, name)
+        return getattr(self._signature, name)
 
 
 class Serving:
@@ -47,11 +46,12 @@ class Serving:
     def __init__(self, release: Path) -> None:
         self.recommender: Recommender = slate.open_release(str(release))
         encoder, ranker = self.recommender.encoder, self.recommender.ranker
-        self._tower = Recorder(encoder._tower, "serving_default")
-        self._ranker = Recorder(ranker._model, "score")
+        self._tower = Recorder(encoder._signature)
+        self._ranker = Recorder(ranker._signature)
         self.lengths = {"tower": encoder.length, "ranker": ranker.length}
-        self.recommender.opened.encoder = replace(encoder, _tower=self._tower)
-        self.recommender.opened.ranker = replace(ranker, _model=self._ranker)
+        # Where a cached property keeps its value.
+        vars(encoder)["_signature"] = self._tower
+        vars(ranker)["_signature"] = self._ranker
 
     def serve_features(self, requests: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
         """What ``tower`` and ``ranker`` were given and answered for JSON requests, one row a request.

@@ -24,6 +24,8 @@ ARGUMENTS: dict[str, Any] = {
     "champion": "r-1",
     "data_fingerprint": "d",
     "code_fingerprint": "c",
+    "log": "",
+    "events_fingerprint": "",
     "run_id": "run-1",
     "checkpoints": "",
     "cache": "cache",

@@ -70,6 +70,7 @@ def test_the_step_writes_the_artefact_it_promises(
         "candidate_embeddings.npy",
         "parity.npz",
         "training.json",
+        "weights.npz",
     }
     assert np.load(out / "candidate_embeddings.npy").shape == (9, 8)
     parity = np.load(out / "parity.npz")

@@ -8,9 +8,8 @@ sending another one under its id.
 
 import hashlib
 from datetime import datetime
-from functools import reduce
 from io import BytesIO
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,15 +17,14 @@ import pyarrow.parquet as pq
 
 from slate import columns
 from slate.errors import DataError
-from slate.storage.base import Entry, ObjectStore
+from slate.feedback.days import files_of, first_of_each, unreadable
+from slate.storage.base import ObjectStore
 
 EVENTS: Final = "events/"
 EVENT_ID: Final = "event_id"
 EXPOSURE_ID: Final = "exposure_id"
 RECEIVED: Final = "received"
 
-_SUFFIX: Final = ".parquet"
-_DATE: Final = "date="
 _INSTANT: Final = pa.timestamp("us", "UTC")
 #: What is read of the log; files may have more.
 SCHEMA: Final = pa.schema(
@@ -57,8 +55,8 @@ def read_events(store: ObjectStore, after: datetime | None = None) -> pa.Table:
         DataError: a file is not as the consumer writes it.
         StorageError: the store cannot be read.
     """
-    day = after.date().isoformat() if after is not None else ""
-    batches = [_read(store, entry.key) for entry in _files(store) if _day(entry.key) >= day]
+    files = files_of(store, EVENTS, after.date() if after is not None else None)
+    batches = [_read(store, entry.key) for entry in files]
     table = pa.concat_tables(batches) if batches else SCHEMA.empty_table()
     if after is not None:
         table = table.filter(pc.greater(table[columns.TIMESTAMP], pa.scalar(after, _INSTANT)))
@@ -71,18 +69,10 @@ def log_fingerprint(store: ObjectStore) -> str:
     Empty where there is no file.
     """
     digest = hashlib.sha256()
-    files = _files(store)
+    files = files_of(store, EVENTS)
     for entry in files:
         digest.update(f"{entry.key}\0{entry.size}\n".encode())
     return digest.hexdigest() if files else ""
-
-
-def _files(store: ObjectStore) -> list[Entry]:
-    return [entry for entry in store.entries(EVENTS) if entry.key.endswith(_SUFFIX)]
-
-
-def _day(key: str) -> str:
-    return key.removeprefix(EVENTS).split("/", 1)[0].removeprefix(_DATE)
 
 
 def _read(store: ObjectStore, key: str) -> pa.Table:
@@ -91,9 +81,7 @@ def _read(store: ObjectStore, key: str) -> pa.Table:
         table = pq.read_table(BytesIO(store.read(key)))
         return _typed(table, where)
     except pa.ArrowException as error:
-        raise DataError(
-            f"events {where}: cannot be read ({_first_line(error)}); replay this batch"
-        ) from error
+        raise DataError(f"events {unreadable(where, error)}") from error
 
 
 def _typed(table: pa.Table, where: str) -> pa.Table:
@@ -111,19 +99,5 @@ def _typed(table: pa.Table, where: str) -> pa.Table:
 
 def _once(table: pa.Table) -> pa.Table:
     """The first received of every event."""
-    ordered = table.sort_by([(name, "ascending") for name in (*_IDENTITY, RECEIVED)]).combine_chunks()
-    if len(ordered) > 1:
-        same: Any = reduce(pc.and_, (_as_before(ordered[name].chunk(0)) for name in _IDENTITY))
-        ordered = ordered.filter(pa.concat_arrays([pa.array([True]), pc.invert(same)]))
-    return ordered.sort_by([(name, "ascending") for name in (columns.TIMESTAMP, *_IDENTITY)])
-
-
-def _as_before(values: pa.Array) -> Any:
-    """Whether each value but the first is that of the row before; one that is missing equals another."""
-    now, before = values.slice(1), values.slice(0, len(values) - 1)
-    both_missing = pc.and_(pc.is_null(now), pc.is_null(before))
-    return pc.or_(pc.fill_null(pc.equal(now, before), False), both_missing)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    firsts = first_of_each(table, _IDENTITY, RECEIVED)
+    return firsts.sort_by([(name, "ascending") for name in (columns.TIMESTAMP, *_IDENTITY)])

@@ -2,16 +2,14 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
-from io import BytesIO
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from slate import columns
-from slate.errors import DataError
 from slate.feedback import tables
+from slate.feedback.days import first_of_each, nullable, read_days
 from slate.storage import ObjectStore
 
 EXPOSURE: Final = "exposure_id"
@@ -27,17 +25,17 @@ _EVENT_ID: Final = "event_id"
 _RECEIVED: Final = "received"
 _INSTANT: Final = pa.timestamp("us", "UTC")
 _DAY: Final = timedelta(days=1)
-_DATE: Final = "date="
-_EXPOSED: Final = (
-    EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, RELEASE, RUNG, LATENCY, CONTEXT, SHOWN,
-)  # fmt: skip
+_EXPOSED: Final = nullable(
+    tables.EXPOSURES,
+    (EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, RELEASE, RUNG, LATENCY, CONTEXT, SHOWN),
+)
 _DONE: Final = (
     _EVENT_ID, columns.USER, columns.ITEM, columns.EVENT, columns.VALUE, columns.TIMESTAMP, _RECEIVED,
 )  # fmt: skip
 #: What makes two rows the same event of one kind, as in the log.
 _SAME: Final = (columns.USER, _EVENT_ID, columns.ITEM, columns.EVENT)
-_ANSWERED: Final = (*_DONE, EXPOSURE, RELEASE)
-_UNASKED: Final = (*_DONE, columns.ORGANIC)
+_ANSWERED: Final = nullable(tables.OUTCOMES, (*_DONE, EXPOSURE, RELEASE))
+_UNASKED: Final = nullable(tables.EVENTS, (*_DONE, columns.ORGANIC))
 
 
 class Log(NamedTuple):
@@ -77,21 +75,21 @@ def read_log(store: ObjectStore, start: datetime, end: datetime, window: timedel
         StorageError: the store cannot be read.
     """
     last = (end - timedelta(microseconds=1)).date()
-    exposures = _read(store, "exposures/", tables.EXPOSURES, _EXPOSED, start.date(), last)
+    exposures = read_days(store, "exposures/", _EXPOSED, start.date(), last)
     exposures = _between(exposures, start, end)
     # Files are named by the day of receipt, which may be later than the event's.
     late = (end + window).date() + _DAY
-    outcomes = _read(store, "outcomes/", tables.OUTCOMES, _ANSWERED, start.date(), late)
+    outcomes = read_days(store, "outcomes/", _ANSWERED, start.date(), late)
     outcomes = outcomes.filter(pc.is_in(outcomes[EXPOSURE], exposures[EXPOSURE].combine_chunks()))
-    events = _read(store, "events/", tables.EVENTS, _UNASKED, start.date(), late)
+    events = read_days(store, "events/", _UNASKED, start.date(), late)
     events = _between(events.filter(events[columns.ORGANIC]), start, end)
     return Log(
         start,
         end,
         now - window,
-        _once(exposures, (EXPOSURE,), columns.TIMESTAMP),
-        _once(outcomes, (*_SAME, EXPOSURE), _RECEIVED),
-        _once(events, _SAME, _RECEIVED),
+        first_of_each(exposures, (EXPOSURE,), columns.TIMESTAMP),
+        first_of_each(outcomes, (*_SAME, EXPOSURE), _RECEIVED),
+        first_of_each(events, _SAME, _RECEIVED),
     )
 
 
@@ -106,43 +104,7 @@ def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _read(
-    store: ObjectStore, folder: str, schema: pa.Schema, names: tuple[str, ...], first: date, last: date
-) -> pa.Table:
-    wanted = pa.schema([pa.field(name, schema.field(name).type) for name in names])
-    found = [wanted.empty_table()]
-    for key in store.list(folder):
-        if not key.endswith(".parquet") or not first.isoformat() <= _day(key) <= last.isoformat():
-            continue
-        try:
-            table = pq.read_table(BytesIO(store.read(key)), columns=list(names))
-            found.append(table.select(names).cast(wanted))
-        except (pa.ArrowException, KeyError, ValueError) as error:
-            first_line = str(error).partition("\n")[0]
-            raise DataError(
-                f"{store.describe(key)}: cannot be read ({first_line}); replay this batch"
-            ) from error
-    return pa.concat_tables(found)
-
-
-def _day(key: str) -> str:
-    return key.split("/")[1].removeprefix(_DATE)
-
-
 def _between(table: pa.Table, start: datetime, end: datetime) -> pa.Table:
     times = table[columns.TIMESTAMP]
     from_start = pc.greater_equal(times, pa.scalar(start, _INSTANT))
     return table.filter(pc.and_(from_start, pc.less(times, pa.scalar(end, _INSTANT))))
-
-
-def _once(table: pa.Table, keys: tuple[str, ...], by: str) -> pa.Table:
-    """The first of every key."""
-    if len(table) < 2:
-        return table
-    order = pc.sort_indices(table, [(name, "ascending") for name in (*keys, by)])
-    new: Any = None
-    for name in keys:
-        column = table[name].take(order).combine_chunks()
-        other = pc.not_equal(column[1:], column[:-1])
-        new = other if new is None else pc.or_(new, other)
-    return table.take(order.filter(pa.concat_arrays([pa.array([True]), new])))

@@ -1,19 +1,17 @@
 """What the judge reads of the log in the object store."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
-from io import BytesIO
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from slate import columns
 from slate.config import Event
-from slate.errors import DataError
 from slate.feedback import tables
-from slate.feedback.metrics.log import EXPOSURES, OUTCOMES
+from slate.feedback.days import read_days
+from slate.feedback.metrics.log import EXPOSURES, OUTCOMES, weighed
 from slate.rollout.judge.evidence import Step
 from slate.storage import ObjectStore
 
@@ -25,10 +23,19 @@ ITEMS: Final = "items"
 _ROLLOUT: Final = "rollout_id"
 _STEP: Final = "step"
 _EVENT_ID: Final = "event_id"
-_DATE: Final = "date="
-_SHOWN: Final = (EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, RUNG, ITEMS, _ROLLOUT, _STEP)
-_DONE: Final = (
-    _EVENT_ID, columns.USER, columns.EVENT, columns.VALUE, columns.TIMESTAMP, _ROLLOUT, _STEP,
+_SHOWN: Final = pa.schema(
+    [
+        tables.EXPOSURES.field(name)
+        for name in (EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, RUNG, ITEMS, _ROLLOUT, _STEP)
+    ]
+)
+_DONE: Final = pa.schema(
+    [
+        tables.OUTCOMES.field(name)
+        for name in (
+            _EVENT_ID, columns.USER, columns.EVENT, columns.VALUE, columns.TIMESTAMP, _ROLLOUT, _STEP,
+        )
+    ]
 )  # fmt: skip
 
 
@@ -56,9 +63,9 @@ def read_log(
         StorageError: the store cannot be read.
     """
     since = min(step.started, before or step.started).date()
-    exposures = _read(store, EXPOSURES, tables.EXPOSURES, _SHOWN, step.started.date(), now.date())
+    exposures = read_days(store, EXPOSURES, _SHOWN, step.started.date(), now.date())
     exposures = _once(_of(exposures, step), EXPOSURE)
-    outcomes = _read(store, OUTCOMES, tables.OUTCOMES, _DONE, since, now.date())
+    outcomes = read_days(store, OUTCOMES, _DONE, since, now.date())
     earlier = outcomes.slice(0, 0)
     if before is not None:
         times = outcomes[columns.TIMESTAMP]
@@ -74,24 +81,6 @@ def read_log(
         done=_weighted(_of(outcomes, step), events),
         before=_weighted(earlier, events),
     )
-
-
-def _read(
-    store: ObjectStore, folder: str, schema: pa.Schema, names: tuple[str, ...], since: date, until: date
-) -> pa.Table:
-    """The days from ``since`` to ``until``, both inclusively."""
-    wanted = pa.schema([schema.field(name) for name in names])
-    found = []
-    for entry in store.entries(folder):
-        day = entry.key.removeprefix(folder).split("/", 1)[0].removeprefix(_DATE)
-        if not entry.key.endswith(".parquet") or not since.isoformat() <= day <= until.isoformat():
-            continue
-        try:
-            table = pq.read_table(BytesIO(store.read(entry.key)), columns=list(names))
-            found.append(table.select(names).cast(wanted))
-        except (pa.ArrowException, KeyError, ValueError) as error:
-            raise DataError(f"{store.describe(entry.key)}: cannot be read ({error}); replay it") from error
-    return pa.concat_tables(found) if found else wanted.empty_table()
 
 
 def _of(table: pa.Table, step: Step) -> pa.Table:
@@ -115,12 +104,5 @@ def _items(exposures: pa.Table) -> pa.Table:
 
 
 def _weighted(outcomes: pa.Table, events: Mapping[str, Event]) -> pa.Table:
-    names = pa.array(list(events), pa.string())
-    known = _once(outcomes.filter(pc.is_in(outcomes[columns.EVENT], names)), columns.USER, _EVENT_ID)
-    places = pc.index_in(known[columns.EVENT], names)
-    weights = pc.take(pa.array([event.weight for event in events.values()], pa.float64()), places)
-    by_value = pc.take(pa.array([event.weight_by == "value" for event in events.values()]), places)
-    values = pc.if_else(by_value, pc.fill_null(known[columns.VALUE], 0.0), 1.0)
-    return known.select([columns.USER, columns.TIMESTAMP]).append_column(
-        columns.WEIGHT, pc.multiply(weights, values)
-    )
+    known = _once(weighed(outcomes, events), columns.USER, _EVENT_ID)
+    return known.select([columns.USER, columns.TIMESTAMP, columns.WEIGHT])

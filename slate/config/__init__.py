@@ -42,10 +42,12 @@ from slate.config.recommend import (
 )
 from slate.config.rollout import (
     AlphaConfig,
+    GatewayConfig,
     GuardrailConfig,
     GuardrailsConfig,
     RolloutConfig,
     ShadowConfig,
+    ThompsonConfig,
 )
 from slate.config.root import SlateConfig
 from slate.config.section import Section, describe, parse_section
@@ -74,6 +76,7 @@ __all__ = [
     "FiltersConfig",
     "FollowsTable",
     "FreshnessConfig",
+    "GatewayConfig",
     "GateConfig",
     "GuardrailConfig",
     "GuardrailsConfig",
@@ -97,6 +100,7 @@ __all__ = [
     "SplitConfig",
     "StoreConfig",
     "Table",
+    "ThompsonConfig",
     "TrackingConfig",
     "TriggersConfig",
     "TuningConfig",

@@ -60,6 +60,27 @@ class GuardrailsConfig(Section):
     negative_actions: GuardrailConfig = GuardrailConfig(margin=0.05)
 
 
+class ThompsonConfig(Section):
+    """How users are shared out by Thompson sampling: no arm gets less than ``minimum`` of them, and a new
+    share is drawn every ``every_s``."""
+
+    minimum: float = Field(default=0.05, gt=0, lt=0.5)
+    every_s: float = Field(default=3600.0, gt=0)
+
+
+class GatewayConfig(Section):
+    """What carries the traffic: ``envoy``, started by ``slate up`` with its files in ``folder``, or the
+    ``kubernetes`` gateway of a ``namespace``, whose figures come from the Prometheus server at
+    ``prometheus``. It is read in blocks of ``block_s`` seconds.
+    """
+
+    driver: Literal["envoy", "kubernetes"] = "envoy"
+    folder: str = ".slate/gateway"
+    namespace: str = "slate"
+    prometheus: str = ""
+    block_s: float = Field(default=10.0, gt=0)
+
+
 class RolloutConfig(Section):
     """The ramp a rollout climbs, in percent of users, and what the judge asks of each step.
 
@@ -74,6 +95,10 @@ class RolloutConfig(Section):
     with ``minimum_requests`` an arm, from ``minimum_blocks`` blocks on. Above ``broken`` failed of the last
     ``broken_requests`` requests a candidate goes at once, where stable fails less than half as often. Data
     older than ``stale_s`` decide nothing, and a rollout that saw none for ``blind_s`` is aborted.
+
+    The controller looks every ``look_s``; another takes over when it is not heard of for ``lease_s``. In step
+    shadow, ``mirror_percent`` of stable's requests are copied. ``allocation`` is either the fixed ``steps``
+    or, after shadow, shares by ``thompson`` sampling.
     """
 
     steps: tuple[float, ...] = (1, 5, 25, 50)
@@ -94,6 +119,12 @@ class RolloutConfig(Section):
     broken_requests: int = Field(default=20, ge=5)
     stale_s: float = Field(default=300.0, gt=0)
     blind_s: float = Field(default=3600.0, gt=0)
+    look_s: float = Field(default=5.0, gt=0)
+    lease_s: float = Field(default=5.0, gt=0)
+    mirror_percent: float = Field(default=100.0, gt=0, le=100)
+    allocation: Literal["steps", "thompson"] = "steps"
+    thompson: ThompsonConfig = ThompsonConfig()
+    gateway: GatewayConfig = GatewayConfig()
     alpha: AlphaConfig = AlphaConfig()
     guardrails: GuardrailsConfig = GuardrailsConfig()
     shadow: ShadowConfig = ShadowConfig()

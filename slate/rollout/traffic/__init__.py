@@ -1,0 +1,1 @@
+"""What moves users between variants: a local Envoy, or a cluster's gateway."""

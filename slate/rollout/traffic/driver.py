@@ -29,7 +29,7 @@ class Split:
 
 
 class Driver(Protocol):
-    """One way to carry traffic. What fails raises SlateError and may be tried again: all moves are idempotent."""
+    """One way to carry traffic. What fails raises SlateError and may be tried again: moves are idempotent."""
 
     def apply(self, split: Split) -> None:
         """Make it so; returns when the gateway has been told, and requests follow within a second."""
@@ -44,7 +44,7 @@ class Driver(Protocol):
         ...
 
     def blocks(self, step: Step, now: datetime) -> Sequence[Block]:
-        """What the gateway counted since the step began; see :class:`slate.rollout.judge.evidence.Gateway`."""
+        """What the gateway counted since the step began, as :class:`slate.rollout.judge.evidence.Gateway`."""
         ...
 
     def shadow(self, step: Step, now: datetime) -> Requests:

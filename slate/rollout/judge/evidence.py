@@ -23,13 +23,17 @@ class Arms(NamedTuple, Generic[T]):
 
 @dataclass(frozen=True)
 class Step:
-    """Where a rollout stands. ``percent`` of users get the candidate, 0 in step shadow."""
+    """Where a rollout stands. ``percent`` of users get the candidate, 0 in step shadow.
+
+    ``moved`` is when ``percent`` last changed in this step, for shares that move; None where it never did.
+    """
 
     rollout_id: str
     name: str
     percent: float
     started: datetime
     rollout_started: datetime
+    moved: datetime | None = None
 
 
 @dataclass(frozen=True)

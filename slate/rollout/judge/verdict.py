@@ -55,8 +55,24 @@ class Check(BaseModel):
         return None if value is None or not math.isfinite(value) else float(value)
 
 
+class Allocation(BaseModel):
+    """Which buckets, those below ``threshold``, meet the candidate from this look on, and why.
+
+    ``better`` is the probability that the candidate is the better arm; None where nothing was drawn.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: int
+    reason: str
+    better: float | None = None
+
+
 class Verdict(BaseModel):
-    """One look. ``blind`` says that it did not see all that it should have, for one of the reasons."""
+    """One look. ``blind`` says that it did not see all that it should have, for one of the reasons.
+
+    ``allocation`` is there only where shares move within a step, and the rollout goes on.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,6 +85,7 @@ class Verdict(BaseModel):
     blind: bool
     reasons: tuple[str, ...]
     checks: tuple[Check, ...] = ()
+    allocation: Allocation | None = None
 
     def to_json(self) -> str:
         """Its record in the store."""

@@ -58,3 +58,15 @@ class ModelError(SlateError):
     """A model cannot be trained, exported or loaded from what it was given."""
 
     exit_code = 7
+
+
+class RolloutError(SlateError):
+    """A rollout may not go where it was told to, or its records cannot be understood."""
+
+    exit_code = 8
+
+
+class GatewayError(SlateError):
+    """Whatever carries the traffic could not be told, or asked."""
+
+    exit_code = 8

@@ -1,0 +1,13 @@
+"""The whole online stack on one machine: servers, gateway, events, consumer and rollout controller.
+
+``Stack`` is what ``slate up`` runs, and a context manager for programs::
+
+    with Stack(store, folder, config=path, overrides=apart(folder)) as stack:
+        ask(stack.gateway_url, stack.events_url, stack.api_key)
+"""
+
+from serving.stack.apart import apart
+from serving.stack.ports import Ports
+from serving.stack.stack import Stack
+
+__all__ = ["Ports", "Stack", "apart"]

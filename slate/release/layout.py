@@ -8,6 +8,7 @@ RELEASES: Final = "releases/"
 CHANNELS: Final = "channels/"
 ROLLOUTS: Final = "rollouts/"
 STATE_FILE: Final = "state.json"
+ACTIVE_ROLLOUT: Final = "rollouts/active.json"
 
 
 def release_prefix(release_id: str) -> str:

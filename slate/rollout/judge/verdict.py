@@ -71,7 +71,8 @@ class Allocation(BaseModel):
 class Verdict(BaseModel):
     """One look. ``blind`` says that it did not see all that it should have, for one of the reasons.
 
-    ``allocation`` is there only where shares move within a step, and the rollout goes on.
+    ``allocation`` is there only where shares move within a step, and the rollout goes on. ``forced_by`` is who
+    decided this by hand, whatever the checks said.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +87,7 @@ class Verdict(BaseModel):
     reasons: tuple[str, ...]
     checks: tuple[Check, ...] = ()
     allocation: Allocation | None = None
+    forced_by: str | None = None
 
     def to_json(self) -> str:
         """Its record in the store."""

@@ -241,6 +241,7 @@ class Assignment(Strict):
 
     salt: str
     threshold: Annotated[int, Field(ge=0, le=10_000)]
+    step: str
 
 
 class Lua(Strict):

@@ -247,9 +247,14 @@ def assignment(documents: list[Document]) -> Iterator[str]:
         for policy in of_kind(documents, "ClientTrafficPolicy")
         for name in policy["spec"]["headers"]["earlyRequestHeaders"]["remove"]
     }
-    for name in sorted({"x-slate-variant", "x-slate-bucket"} - removed):
+    for name in sorted(ASSIGNED - removed):
         yield f"ClientTrafficPolicy: {name} is taken from outside"
 
+
+#: What the gateway's Lua says of a request, and nobody outside may.
+ASSIGNED: Final = frozenset(
+    f"x-slate-{name}" for name in ("variant", "bucket", "rollout", "step", "allocation")
+)
 
 RULES: Final[tuple[Rule, ...]] = (
     images,

@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 from kserve.metrics import PRE_HIST_TIME, PREDICT_HIST_TIME, get_labels
 
+from serving.assignment import VARIANT, assignment
 from serving.logs import REQUEST_ID
 from serving.parse import USER_HEADER, header_user, load_json
 from serving.refusal import Refusal, TooLargeError, WrongMethodError, refusal_of
@@ -20,6 +21,7 @@ from serving.service import Service, metadata
 from serving.state import State
 from serving.tensors import JSON_LENGTH_HEADER, from_body, to_body
 from serving.tracing import Spans
+from slate.recommend.request import Assignment
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -47,6 +49,7 @@ class _Given:
     json_length: bytes | None = None
     event: bool = False
     request: bytes | None = None
+    assignment: Assignment | None = None
 
 
 class FastPath:
@@ -241,7 +244,7 @@ class _Predict(_Endpoint):
         parsed = load_json(body)
         if type(parsed) is dict and "specversion" in parsed:
             return None
-        asked = self._service.read(parsed, header_user(given.user))
+        asked = self._service.read(parsed, header_user(given.user), given.assignment)
         read = perf_counter()
         self._reading.observe(read - began)
         answer = await self._service.answer(asked)
@@ -256,7 +259,7 @@ class _Infer(_Endpoint):
         began = perf_counter()
         length = None if given.json_length is None else given.json_length.decode("latin-1")
         inference = from_body(body, length)
-        asked = self._service.read_tensors(inference, header_user(given.user))
+        asked = self._service.read_tensors(inference, header_user(given.user), given.assignment)
         read = perf_counter()
         self._reading.observe(read - began)
         outputs, parameters = await self._service.answer_tensors(asked)
@@ -265,6 +268,7 @@ class _Infer(_Endpoint):
 
 
 _USER: Final = USER_HEADER.encode()
+_VARIANT: Final = VARIANT.encode()
 _JSON_LENGTH: Final = JSON_LENGTH_HEADER.encode()
 
 
@@ -276,7 +280,16 @@ def _given(headers: list[tuple[bytes, bytes]]) -> _Given:
         found.get(_JSON_LENGTH),
         b"ce-specversion" in found or found.get(b"content-type", b"").startswith(_EVENT),
         found.get(b"x-request-id"),
+        assignment(_texts(found)) if _VARIANT in found else None,
     )
+
+
+def _texts(headers: Mapping[bytes, bytes]) -> Callable[[str], str | None]:
+    def text(name: str) -> str | None:
+        value = headers.get(name.encode())
+        return None if value is None else value.decode("latin-1")
+
+    return text
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

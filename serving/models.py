@@ -8,6 +8,7 @@ import kserve
 from kserve.model import InferenceVerb
 from kserve.protocol.infer_type import InferInput, InferOutput, InferRequest, InferResponse
 
+from serving.assignment import assignment
 from serving.parse import USER_HEADER, header_user, load_json
 from serving.refusal import InputError, RefusedError, refusal_of
 from serving.service import Service
@@ -51,12 +52,12 @@ class ServedModel(kserve.Model):
         return answer
 
     async def preprocess(self, payload: Any, headers: Mapping[str, str] | None = None) -> Any:
-        user = _user(headers or {})
+        user, assigned = _user(headers or {}), assignment((headers or {}).get)
         if isinstance(payload, InferRequest):
             inference = inference_of(payload)
-            return payload, inference, self._service.read_tensors(inference, user)
+            return payload, inference, self._service.read_tensors(inference, user, assigned)
         body = load_json(payload) if isinstance(payload, bytes) else payload
-        return None, None, self._service.read(body, user)
+        return None, None, self._service.read(body, user, assigned)
 
     async def predict(self, payload: Any, *_: Any) -> Any:
         request, inference, asked = payload

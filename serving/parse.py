@@ -10,7 +10,7 @@ from serving import fields
 from serving.refusal import InputError, shown
 from slate.config import ServingConfig
 from slate.recommend.engine import ScoreRequest
-from slate.recommend.request import Request
+from slate.recommend.request import Assignment, Request
 
 USER_HEADER: Final = "x-slate-user-id"
 
@@ -56,16 +56,18 @@ class Parser:
     def __init__(self, config: ServingConfig) -> None:
         self._limits = config
 
-    def slates(self, body: Any, user: str | None) -> Asked:
+    def slates(self, body: Any, user: str | None, assignment: Assignment | None = None) -> Asked:
         """The recommender's V1 body, already parsed as JSON.
 
         Raises:
             InputError: a field is wrong; the message names its place.
         """
-        asked = self._instances(body, lambda instance: self.slate(instance, user))
+        asked = self._instances(body, lambda instance: self.slate(instance, user, assignment))
         return gathered(asked)
 
-    def slate(self, instance: Any, user: str | None) -> tuple[Request, float | None]:
+    def slate(
+        self, instance: Any, user: str | None, assignment: Assignment | None = None
+    ) -> tuple[Request, float | None]:
         """One instance of the recommender, and its deadline."""
         given = _object(instance, _RECOMMENDER)
         features, at = fields.context(given.get("context"))
@@ -77,6 +79,7 @@ class Parser:
             k=fields.length(given.get("k"), self._limits.max_k),
             at=at,
             explain=fields.flag(given.get("explain"), "explain"),
+            assignment=assignment,
         )
         return request, fields.deadline(given.get("deadline_ms"))
 

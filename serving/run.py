@@ -75,7 +75,13 @@ def serve(
         if spans is not None:
             spans.slate(slate)
         return exposures.expose(
-            request.user_id, slate.release_id, slate.rung, slate.items, request.context, seconds
+            request.user_id,
+            slate.release_id,
+            slate.rung,
+            slate.items,
+            request.context,
+            seconds,
+            request.assignment,
         )
 
     live = OnlineLive(lambda: feedback_stores.open_state(kept), config, metrics)

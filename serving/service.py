@@ -9,7 +9,7 @@ from serving.refusal import InputError
 from serving.tensors import Inference, Tensor
 from slate.config import ServingConfig
 from slate.recommend.engine import Answer, Engine, ScoreRequest, Scores
-from slate.recommend.request import SlateItem
+from slate.recommend.request import Assignment, SlateItem
 
 RECOMMENDER: Final = "recommender"
 RANKER: Final = "ranker"
@@ -50,16 +50,18 @@ class Recommending:
         self.engine = engine
         self._parser = Parser(config)
 
-    def read(self, body: Any, user: str | None) -> Asked:
+    def read(self, body: Any, user: str | None, assignment: Assignment | None = None) -> Asked:
         """A V1 body, already parsed as JSON."""
-        return self._parser.slates(body, user)
+        return self._parser.slates(body, user, assignment)
 
     async def answer(self, asked: Asked) -> dict[str, Any]:
         """A V1 answer."""
         answers = await self.engine.recommend(asked.requests, asked.deadline_ms)
         return {"predictions": [answer_dict(answer) for answer in answers]}
 
-    def read_tensors(self, inference: Inference, user: str | None) -> Asked:
+    def read_tensors(
+        self, inference: Inference, user: str | None, assignment: Assignment | None = None
+    ) -> Asked:
         """A V2 request: ``user_id`` BYTES[n], empty for somebody unknown; options are parameters."""
         users = _texts(inference.inputs, _USER, 1)
         _only(inference.inputs, (_USER,))
@@ -68,7 +70,7 @@ class Recommending:
         asked = []
         for name in users.data:
             try:
-                asked.append(self._parser.slate({**options, "user_id": _named(name)}, user))
+                asked.append(self._parser.slate({**options, "user_id": _named(name)}, user, assignment))
             except InputError as error:
                 raise _placed(error) from None
         return gathered(asked)
@@ -111,15 +113,17 @@ class Ranking:
         self.engine = engine
         self._parser = Parser(config)
 
-    def read(self, body: Any, user: str | None) -> list[ScoreRequest]:
-        """A V1 body, already parsed as JSON."""
+    def read(self, body: Any, user: str | None, _: Assignment | None = None) -> list[ScoreRequest]:
+        """A V1 body, already parsed as JSON. Scores are shown to nobody, whoever is assigned to what."""
         return self._parser.rankings(body, user)
 
     async def answer(self, asked: Sequence[ScoreRequest]) -> dict[str, Any]:
         """A V1 answer."""
         return {"predictions": [scores_dict(scores) for scores in await self.engine.score(asked)]}
 
-    def read_tensors(self, inference: Inference, user: str | None) -> list[ScoreRequest]:
+    def read_tensors(
+        self, inference: Inference, user: str | None, _: Assignment | None = None
+    ) -> list[ScoreRequest]:
         """A V2 request: ``item_id`` BYTES[n, m], and ``user_id`` BYTES[n] unless nobody is known."""
         items = _texts(inference.inputs, _ITEM, 2)
         _only(inference.inputs, (_USER, _ITEM))

@@ -1,12 +1,51 @@
 """The one clock. Expiry, rollouts and simulations read it; process timeouts stay real.
 
-``scale`` compresses time: with a scale of 60, one real second is one minute here.
+``scale`` compresses time: with a scale of 60, one real second is one minute here. Processes that belong
+together share a scale and where it began through the environment: ``SLATE_TIME_SCALE=60@1764000000``.
 """
 
-import time
+import math
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
+
+from slate.errors import ConfigError
+
+VARIABLE: Final = "SLATE_TIME_SCALE"
+
+
+class Scale(NamedTuple):
+    """How much faster than real time it goes, since ``origin``, in seconds since 1970."""
+
+    factor: float = 1.0
+    origin: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.factor:g}@{self.origin:f}"
+
+
+def scale_of(text: str | None) -> Scale:
+    """A scale as the environment spells it; real time where it says nothing.
+
+    Raises:
+        ConfigError: it is no scale.
+
+    >>> scale_of("60@1764000000"), scale_of("")
+    (Scale(factor=60.0, origin=1764000000.0), Scale(factor=1.0, origin=0.0))
+    """
+    if not text:
+        return Scale()
+    factor, _, origin = text.partition("@")
+    try:
+        found = Scale(float(factor), float(origin))
+    except ValueError:
+        found = Scale(math.nan)
+    if not (found.factor > 0 and math.isfinite(sum(found))):
+        raise ConfigError(
+            f"{VARIABLE} is {text!r}: set it to a factor and where it began, like 60@1764000000, or unset it"
+        )
+    return found
 
 
 class Clock(Protocol):
@@ -19,16 +58,16 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class SystemClock:
-    """Wall-clock time, optionally running ``scale`` times as fast from the moment it is made."""
+    """Wall-clock time, as fast as the environment says where no ``scale`` is given."""
 
-    scale: float = 1.0
-    _origin: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _started: float = field(default_factory=time.monotonic)
+    scale: Scale = field(default_factory=lambda: scale_of(os.environ.get(VARIABLE)))
 
     def now(self) -> datetime:
-        if self.scale == 1.0:
-            return datetime.now(UTC)
-        return self._origin + timedelta(seconds=(time.monotonic() - self._started) * self.scale)
+        instant = datetime.now(UTC)
+        factor, origin = self.scale
+        if factor == 1.0:
+            return instant
+        return instant + timedelta(seconds=(instant.timestamp() - origin) * (factor - 1))
 
 
 @dataclass

@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from slate.clock import ManualClock, SystemClock, from_microseconds, isoformat, microseconds
+from slate.clock import VARIABLE, ManualClock, Scale, SystemClock, from_microseconds, isoformat, microseconds
+from slate.errors import ConfigError
 
 
 def test_instants_are_spelled_in_utc_with_microseconds() -> None:
@@ -36,10 +37,26 @@ def test_a_manual_clock_moves_only_when_told() -> None:
 
 
 def test_a_scaled_clock_runs_faster_from_where_it_started() -> None:
-    clock = SystemClock(scale=1e6)
+    clock = SystemClock(Scale(1e6, datetime.now(UTC).timestamp()))
     first = clock.now()
     passed = clock.now() - first
     while passed == timedelta(0):
         passed = clock.now() - first
     assert passed > timedelta(microseconds=100)
     assert SystemClock().now().tzinfo is UTC
+
+
+def test_processes_share_a_scale_and_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    monkeypatch.setenv(VARIABLE, str(Scale(24, hour_ago.timestamp())))
+    first, second = SystemClock(), SystemClock()
+    ahead = first.now() - datetime.now(UTC)
+    assert abs(ahead - timedelta(hours=23)) < timedelta(hours=1), "one real hour is a day here"
+    assert first.now() <= second.now() <= first.now()
+
+
+@pytest.mark.parametrize("text", ["60", "0@1", "-2@1", "fast@1", "nan@1", "60@inf"])
+def test_what_is_no_scale_is_refused_by_name(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(ConfigError, match=VARIABLE):
+        SystemClock()

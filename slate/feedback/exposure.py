@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from slate.clock import Clock, SystemClock, isoformat
 from slate.feedback.shown import short_id
@@ -12,6 +12,23 @@ from slate.feedback.signing import Signer
 from slate.feedback.writer import BackgroundWriter
 
 SCHEMA: Final = 1
+
+
+class Assigned(Protocol):
+    """What a gateway said of a request; None is what it did not say."""
+
+    @property
+    def variant(self) -> str | None: ...
+    @property
+    def rollout_id(self) -> str | None: ...
+    @property
+    def step(self) -> str | None: ...
+    @property
+    def bucket(self) -> int | None: ...
+    @property
+    def allocation(self) -> float | None: ...
+    @property
+    def request_id(self) -> str | None: ...
 
 
 class ExposureLog:
@@ -44,23 +61,28 @@ class ExposureLog:
         items: Sequence[Any],
         context: Mapping[str, object],
         seconds: float,
+        assigned: Assigned | None = None,
     ) -> str | None:
         """The exposure id of a slate that goes to a user; None for a slate to nobody known.
 
         Args:
             items: the slate's, as they are answered.
             seconds: how long the answer took.
+            assigned: what the gateway said; without one this variant is what the user is assigned to.
         """
         if user_id is None or self._signer is None:
             return None
-        exposure_id = self._signer.sign(user_id, release_id, self._variant)
+        variant = (assigned and assigned.variant) or self._variant
+        rollout, step = (assigned.rollout_id, assigned.step) if assigned else (None, None)
+        exposure_id = self._signer.sign(user_id, release_id, variant, rollout, step)
         try:
             record = {
                 "schema": SCHEMA,
                 "exposure_id": exposure_id,
                 "timestamp": isoformat(self._clock.now()),
                 "user_id": user_id,
-                "assigned_variant": self._variant,
+                **_said(assigned),
+                "assigned_variant": variant,
                 "served_variant": self._variant,
                 "release_id": release_id,
                 "rung": rung,
@@ -74,6 +96,20 @@ class ExposureLog:
             # A context that is no JSON costs the record, never the answer.
             self.failed += 1
         return exposure_id
+
+
+def _said(assigned: Assigned | None) -> dict[str, object]:
+    """What a gateway said, under the names of the record."""
+    if assigned is None:
+        return {}
+    said = {
+        "rollout_id": assigned.rollout_id,
+        "step": assigned.step,
+        "bucket": assigned.bucket,
+        "allocation": assigned.allocation,
+        "request_id": assigned.request_id,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _plain(value: object) -> str:

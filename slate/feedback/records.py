@@ -121,6 +121,7 @@ def parse_exposure(record: bytes) -> Exposure:
         found.optional_text("step"),
         found.optional_whole("bucket"),
         found.optional_number("allocation"),
+        found.optional_text("request_id"),
         found.text("assigned_variant"),
         found.text("served_variant"),
         found.text("release_id"),

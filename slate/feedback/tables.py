@@ -42,6 +42,7 @@ EXPOSURES: Final = pa.schema(
         ("step", pa.string()),
         ("bucket", pa.int32()),
         ("allocation", pa.float64()),
+        ("request_id", pa.string()),
         pa.field("assigned_variant", pa.string(), nullable=False),
         pa.field("served_variant", pa.string(), nullable=False),
         pa.field("release_id", pa.string(), nullable=False),

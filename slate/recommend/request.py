@@ -16,6 +16,20 @@ class Interaction:
 
 
 @dataclass(frozen=True)
+class Assignment:
+    """What a gateway said of a request: the variant that its user is assigned to, in which step of which
+    rollout, by which bucket, while ``allocation`` of users were to meet the candidate; and the request's id.
+    """
+
+    variant: str | None = None
+    rollout_id: str | None = None
+    step: str | None = None
+    bucket: int | None = None
+    allocation: float | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Request:
     """One request for a slate.
 
@@ -31,6 +45,7 @@ class Request:
     ``exclude`` holds items that this answer shall not show, ``blocked`` those that the user never wants to
     see; they are counted apart. ``seed`` decides what chance decides; without one, user and instant do.
     Without ``live`` the release alone answers, as when it was made: golden requests are asked so.
+    ``assignment`` changes no answer; it goes into the record of what was shown.
     """
 
     user_id: str | None = None
@@ -44,6 +59,7 @@ class Request:
     blocked: Sequence[str] = ()
     seed: int | None = None
     live: bool = True
+    assignment: Assignment | None = None
 
 
 @dataclass(frozen=True)

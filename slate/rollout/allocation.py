@@ -28,12 +28,12 @@ import numpy.typing as npt
 from slate.config import RolloutConfig
 from slate.hashing import BUCKETS
 from slate.rollout.judge.cuped import Pair, adjusted
-from slate.rollout.judge.evidence import Arms, Step
+from slate.rollout.judge.evidence import MOVING_STEP, Arms, Step
 from slate.rollout.judge.sequences import Sample
 from slate.rollout.judge.verdict import Allocation, Check, Status
 
 #: The name of the step in which shares move.
-STEP: Final = "thompson"
+STEP: Final = MOVING_STEP
 
 #: Users that the prior of an arm is worth.
 _PRIOR: Final = 1.0

@@ -87,15 +87,34 @@ def test_below_the_threshold_is_the_candidate(lua: Any, threshold: int, variant:
 
 
 def test_what_a_client_says_of_itself_is_overwritten(lua: Any) -> None:
-    forged = {b"x-slate-variant": b"candidate", b"x-slate-bucket": b"0"}
-    assert answered(lua, dict(forged), {b"salt": b"r2", b"threshold": 10_000}) == {
-        b"x-slate-variant": b"stable"
+    forged = {
+        b"x-slate-variant": b"candidate",
+        b"x-slate-bucket": b"0",
+        b"x-slate-rollout": b"r9",
+        b"x-slate-step": b"50",
+        b"x-slate-allocation": b"1",
     }
-    named = answered(lua, forged | {b"x-slate-user-id": b"user-000001"}, {b"salt": b"r2", b"threshold": 1})
-    assert (named[b"x-slate-variant"], named[b"x-slate-bucket"]) == (b"stable", b"3073")
+    context = {b"salt": b"r2", b"threshold": 10_000, b"step": b"5"}
+    assert answered(lua, dict(forged), context) == {b"x-slate-variant": b"stable"}
+    named = answered(lua, forged | {b"x-slate-user-id": b"user-000001"}, context | {b"threshold": 1})
+    assert named == {
+        b"x-slate-user-id": b"user-000001",
+        b"x-slate-variant": b"stable",
+        b"x-slate-bucket": b"3073",
+        b"x-slate-rollout": b"r2",
+        b"x-slate-step": b"5",
+        b"x-slate-allocation": b"0.0001",
+    }
 
 
-@pytest.mark.parametrize("context", [{}, {b"threshold": b"half"}])
+@pytest.mark.parametrize("salt", [b"none", b""])
+def test_outside_a_rollout_nobody_has_a_bucket(lua: Any, salt: bytes) -> None:
+    user = {b"x-slate-user-id": b"u"}
+    context = {b"salt": salt, b"threshold": 10_000, b"step": b"none"}
+    assert answered(lua, dict(user), context) == {**user, b"x-slate-variant": b"stable"}
+
+
+@pytest.mark.parametrize("context", [{}, {b"threshold": b"half"}, {b"salt": b"r1", b"threshold": b"half"}])
 def test_without_settings_everybody_is_stable(lua: Any, context: dict[bytes, Any]) -> None:
     assert answered(lua, {b"x-slate-user-id": b"u"}, context)[b"x-slate-variant"] == b"stable"
 

@@ -131,7 +131,7 @@ MANIFESTS: dict[str, tuple[Mistake, str]] = {
     ),
     "a threshold of percent": (
         lambda d: named(d, "EnvoyExtensionPolicy", "slate-assignment")["spec"]["lua"][0].update(
-            filterContext={"salt": "r1", "threshold": "5%"}
+            filterContext={"salt": "r1", "threshold": "5%", "step": "5"}
         ),
         "threshold",
     ),

@@ -100,6 +100,15 @@ def test_it_follows_its_channel_records_what_it_shows_and_stops_in_order(
     assert (stranger["rung"], stranger["exposure_id"]) == ("personalised", None)
     assert not {i["item_id"] for i in stranger["items"]} & {i["item_id"] for i in first["items"]}
 
+    said = {
+        "x-slate-variant": "candidate",
+        "x-slate-rollout": "r-1",
+        "x-slate-step": "5",
+        "x-slate-bucket": "12",
+    }
+    asked = {"instances": [{"user_id": "p2"}]}
+    assert httpx.post(f"{running.url}/v1/models/recommender:predict", json=asked, headers=headers).is_success
+
     at = tiny.folders
     second = push_release(running.store.uri, at["candidate"], at["verdict"], "again")
     move_channel(running.store, "stable", second, reason="test", by="test")
@@ -122,6 +131,9 @@ def test_it_follows_its_channel_records_what_it_shows_and_stops_in_order(
     assert records[0]["exposure_id"] == first["exposure_id"]
     assert [item["item_id"] for item in records[0]["items"]] == [i["item_id"] for i in first["items"]]
     assert {record["user_id"] for record in records} == {"p1", "p2"}
+    (canary,) = (record for record in records if record.get("rollout_id"))
+    assert (canary["rollout_id"], canary["step"], canary["bucket"]) == ("r-1", "5", 12)
+    assert (canary["assigned_variant"], canary["served_variant"]) == ("candidate", "stable")
 
 
 def test_a_pinned_release_that_may_not_answer_ends_the_server(tiny: TinyRun, tmp_path: Path) -> None:

@@ -34,19 +34,29 @@ function bucket_of(salt, user_id)
   return fmix32(fnv1a32(salt .. ":" .. user_id)) % BUCKETS
 end
 
--- The route's filter context holds `salt` and `threshold`. What is missing or no number assigns nobody. Of what
--- is missing, `get` returns no value at all, not nil: hence the second parentheses.
+-- The route's filter context holds `salt`, which is the rollout's id and "none" outside one, `threshold` and the
+-- `step` of the rollout. What is missing or no number assigns nobody. Of what is missing, `get` returns no value
+-- at all, not nil: hence the second parentheses.
 function envoy_on_request(handle)
   local headers = handle:headers()
-  headers:remove("x-slate-bucket")
+  for _, name in ipairs({"bucket", "rollout", "step", "allocation"}) do
+    headers:remove("x-slate-" .. name)
+  end
   headers:replace("x-slate-variant", "stable")
   local user_id = headers:get("x-slate-user-id")
   if user_id ~= nil and user_id ~= "" then
     local context = handle:filterContext()
-    local bucket = bucket_of(tostring((context:get("salt")) or ""), user_id)
-    headers:replace("x-slate-bucket", string.format("%d", bucket))
-    if bucket < (tonumber((context:get("threshold"))) or 0) then
-      headers:replace("x-slate-variant", "candidate")
+    local salt = tostring((context:get("salt")) or "none")
+    if salt ~= "none" and salt ~= "" then
+      local threshold = tonumber((context:get("threshold"))) or 0
+      local bucket = bucket_of(salt, user_id)
+      headers:replace("x-slate-bucket", string.format("%d", bucket))
+      headers:replace("x-slate-rollout", salt)
+      headers:replace("x-slate-step", tostring((context:get("step")) or ""))
+      headers:replace("x-slate-allocation", string.format("%.4f", threshold / BUCKETS))
+      if bucket < threshold then
+        headers:replace("x-slate-variant", "candidate")
+      end
     end
   end
   handle:clearRouteCache()

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from slate.rollout.judge.sequences import Figures, Sample
+from slate.rollout.judge.weights import moments
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,20 @@ class Pair:
         return Sample(self.count, self.mean, self.variance)
 
 
-def pair(values: npt.ArrayLike, covariates: npt.ArrayLike) -> Pair:
+def pair(values: npt.ArrayLike, covariates: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Pair:
     """Of one observation an element and its covariate.
+
+    Args:
+        weights: of observations that do not weigh the same; see :mod:`slate.rollout.judge.weights`.
 
     >>> pair([1.0, 3.0], [0.0, 4.0])
     Pair(count=2, mean=2.0, variance=2.0, covariate_mean=2.0, covariate_variance=8.0, covariance=4.0)
     """
     y, x = np.asarray(values, dtype=np.float64), np.asarray(covariates, dtype=np.float64)
+    if weights is not None:
+        found = moments(np.column_stack([x, y]), np.asarray(weights, dtype=np.float64))
+        (before, after), spread = found.means, found.covariances
+        return Pair(found.count, after, spread[1, 1], before, spread[0, 0], spread[0, 1])
     if y.size < 2:
         known = float(y.mean()) if y.size else math.nan
         return Pair(y.size, known, math.nan, math.nan, math.nan, math.nan)

@@ -1,17 +1,19 @@
 """The checks on users: whether the arms have theirs, and what they make of what they are shown."""
 
 import math
+from collections.abc import Sequence
 
 from slate.config import RolloutConfig
 from slate.rollout.judge.cuped import Pair, adjusted
-from slate.rollout.judge.evidence import Arms
-from slate.rollout.judge.ratio import log_bayes_factor
+from slate.rollout.judge.evidence import Allocated, Arms
+from slate.rollout.judge.ratio import log_bayes_factor, log_moving_factor
 from slate.rollout.judge.sequences import Estimate, bounds, difference
 from slate.rollout.judge.spending import Spending
 from slate.rollout.judge.verdict import Check, Status
 
 RATIO = "sample_ratio"
 ENGAGEMENT = "engagement"
+LOST = "; users are lost or doubled, or the gateway assigns wrongly"
 
 
 def ratio_check(users: Arms[int] | None, percent: float, alpha: float) -> Check:
@@ -27,13 +29,40 @@ def ratio_check(users: Arms[int] | None, percent: float, alpha: float) -> Check:
         name=RATIO,
         status=Status.FAILED if failed else Status.PASSED,
         reason=f"{users.candidate} of {total} users are the candidate's, {share:.2%} should be"
-        + ("; users are lost or doubled, or the gateway assigns wrongly" if failed else ""),
+        + (LOST if failed else ""),
         stable=1 - share,
         candidate=users.candidate / total if total else math.nan,
         value=evidence,
         threshold=threshold,
         alpha_low=alpha,
         users=(users.stable, users.candidate),
+    )
+
+
+def moving_ratio_check(allocated: Sequence[Allocated] | None, alpha: float) -> Check:
+    """The same where the share moves: each user against the share that was logged with the first slate."""
+    if allocated is None:
+        return Check(name=RATIO, status=Status.MISSING, reason="the shares that users came under are not known")
+    wrong = [each.share for each in allocated if not 0 < each.share < 1]
+    if wrong:
+        reason = f"a share of {wrong[0]:g} was logged, where both arms should have users"
+        return Check(name=RATIO, status=Status.MISSING, reason=reason)
+    evidence, threshold = log_moving_factor(allocated), -math.log(alpha)
+    users = Arms(*(sum(each.users[arm] for each in allocated) for arm in (0, 1)))
+    meant = sum(each.share * sum(each.users) for each in allocated)
+    total = sum(users)
+    failed = evidence >= threshold
+    return Check(
+        name=RATIO,
+        status=Status.FAILED if failed else Status.PASSED,
+        reason=f"{users.candidate} of {total} users are the candidate's, {meant:.1f} should be"
+        + (LOST if failed else ""),
+        stable=1 - meant / total if total else math.nan,
+        candidate=users.candidate / total if total else math.nan,
+        value=evidence,
+        threshold=threshold,
+        alpha_low=alpha,
+        users=users,
     )
 
 

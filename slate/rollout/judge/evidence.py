@@ -12,6 +12,8 @@ from slate.rollout.judge.shadow import Likeness
 T = TypeVar("T")
 
 SHADOW_STEP = "shadow"
+#: The one step in which the candidate's share moves.
+MOVING_STEP = "thompson"
 
 
 class Arms(NamedTuple, Generic[T]):
@@ -19,6 +21,13 @@ class Arms(NamedTuple, Generic[T]):
 
     stable: T
     candidate: T
+
+
+class Allocated(NamedTuple):
+    """Users whose first slate was shown while the candidate's share was ``share``, 0 to 1."""
+
+    share: float
+    users: Arms[int]
 
 
 @dataclass(frozen=True)
@@ -75,13 +84,15 @@ class Evidence:
     """All that one look sees; None is what could not be had.
 
     ``users`` were shown a slate in this step, ``crossed`` of them by both variants; ``newest`` is the last
-    instant the log knows of. ``engagement`` and ``rates`` hold a user once, when the time is over; the
+    instant the log knows of. ``allocated`` are the users by the share that was logged with their first slate,
+    where shares move; ``crossed`` then are those that were shown a variant that is not their bucket's. ``engagement`` and ``rates`` hold a user once, when the time is over; the
     covariate is the user's engagement before the rollout.
     """
 
     newest: datetime | None = None
     users: Arms[int] | None = None
     crossed: int = 0
+    allocated: tuple[Allocated, ...] | None = None
     engagement: Arms[Pair] | None = None
     rates: Mapping[str, Arms[Sample]] = field(default_factory=dict)
     blocks: Sequence[Block] | None = None

@@ -16,6 +16,7 @@ from slate.config import GuardrailConfig, RolloutConfig
 from slate.rollout.judge.evidence import Arms, Block
 from slate.rollout.judge.sequences import Estimate, Sample, bounds, difference, mean, sample
 from slate.rollout.judge.verdict import Check, Status
+from slate.rollout.judge.weights import effective
 
 ERRORS: Final = "errors"
 P99: Final = "p99"
@@ -30,21 +31,32 @@ RATES: Final = (EMPTY, FALLBACK, COVERAGE, REPEATS, NEGATIVE)
 _BETTER_HIGH: Final = frozenset({COVERAGE})
 
 
-def rate(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Sample:
+def rate(
+    numerators: npt.ArrayLike, denominators: npt.ArrayLike, weights: npt.ArrayLike | None = None
+) -> Sample:
     """A ratio of sums over users, with the variance of the delta method.
 
     ``R = sum x / sum n`` is the mean of ``R + (x_i - R n_i) / mean(n)``, whose variance it has (Deng,
     Knoblich and Lu, "Applying the Delta Method in Metric Analytics", KDD 2018): requests of one user
     may depend on each other as they like.
 
+    Args:
+        weights: of users that do not weigh the same; see :mod:`slate.rollout.judge.weights`.
+
     >>> rate([1, 0, 1], [2, 1, 1]).mean
     0.5
     """
     x, n = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
-    if n.sum() == 0:
-        return Sample(n.size, math.nan, math.nan)
-    share = x.sum() / n.sum()
-    return careful(sample(share + (x - share * n) / n.mean()))
+    if weights is None:
+        if n.sum() == 0:
+            return Sample(n.size, math.nan, math.nan)
+        share = x.sum() / n.sum()
+        return careful(sample(share + (x - share * n) / n.mean()))
+    w = np.asarray(weights, dtype=np.float64)
+    if w @ n == 0:
+        return Sample(effective(w), math.nan, math.nan)
+    share = (w @ x) / (w @ n)
+    return careful(sample(share + (x - share * n) / (w @ n / w.sum()), w))
 
 
 def careful(found: Sample) -> Sample:

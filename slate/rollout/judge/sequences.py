@@ -16,6 +16,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from slate.rollout.judge.weights import moments
+
 Figures: TypeAlias = float | npt.NDArray[np.float64]
 
 
@@ -46,13 +48,19 @@ class Bounds(NamedTuple):
     high: Figures
 
 
-def sample(values: npt.ArrayLike) -> Sample:
+def sample(values: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Sample:
     """Of one observation an element; the variance is NaN below two of them.
+
+    Args:
+        weights: of observations that do not weigh the same; see :mod:`slate.rollout.judge.weights`.
 
     >>> sample([1.0, 2.0, 6.0])
     Sample(count=3, mean=3.0, variance=7.0)
     """
     given = np.asarray(values, dtype=np.float64)
+    if weights is not None:
+        found = moments(given[:, None], np.asarray(weights, dtype=np.float64))
+        return Sample(found.count, float(found.means[0]), float(found.covariances[0, 0]))
     if given.size == 0:
         return Sample(0, math.nan, math.nan)
     variance = float(given.var(ddof=1)) if given.size > 1 else math.nan

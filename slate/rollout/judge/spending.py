@@ -19,15 +19,19 @@ def spending(config: RolloutConfig, percent: float) -> Spending:
     """What the step at ``percent`` may spend.
 
     Harm and guardrails have the same share in every step. The sample-ratio test has most of it where it sees
-    most, in proportion to ``share * (1 - share)``. Only the last step can promote.
+    most, in proportion to ``share * (1 - share)``. Only the last step can promote. Where shares move, all of
+    them together are one step, which spends everything.
 
     Raises:
         ConfigError: there is no such step.
     """
-    if percent not in config.steps:
-        raise ConfigError(f"rollout.steps: {config.steps} has no step at {percent:g}; add it or go to one")
     alpha = config.alpha
     unit = alpha.total / (alpha.ratio + alpha.harm + alpha.win + alpha.guardrails)
+    if config.allocation == "thompson":
+        each = unit * alpha.guardrails / len(GuardrailsConfig.model_fields)
+        return Spending(unit * alpha.ratio, unit * alpha.harm, unit * alpha.win, each)
+    if percent not in config.steps:
+        raise ConfigError(f"rollout.steps: {config.steps} has no step at {percent:g}; add it or go to one")
     seen = [step * (100 - step) for step in config.steps]
     return Spending(
         ratio=unit * alpha.ratio * percent * (100 - percent) / sum(seen),

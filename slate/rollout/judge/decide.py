@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from slate.clock import isoformat
 from slate.config import RolloutConfig
-from slate.rollout.judge.engagement import ENGAGEMENT, engagement_check, ratio_check
-from slate.rollout.judge.evidence import SHADOW_STEP, Block, Evidence, Step
+from slate.rollout.allocation import allocate
+from slate.rollout.judge.engagement import ENGAGEMENT, engagement_check, moving_ratio_check, ratio_check
+from slate.rollout.judge.evidence import MOVING_STEP, SHADOW_STEP, Block, Evidence, Step
 from slate.rollout.judge.guardrails import ERRORS, P99, RATES, error_check, latency_check, rate_check
 from slate.rollout.judge.shadow_checks import shadow_checks
 from slate.rollout.judge.spending import Spending, spending
@@ -72,6 +73,9 @@ def decide(
 ) -> Verdict:
     """Judge one look.
 
+    Where shares move, all of them are one step, which is the last one, too, and a verdict that holds says how
+    the share goes on.
+
     ``abort`` where any check failed. Else, where something is missing: ``hold``, and ``abort`` when that goes
     on for ``blind_s``. Else ``advance`` (in the last step ``promote``) where every check has passed and the
     step has dwelt; engagement has to pass in the last step only. Else ``inconclusive`` after ``limit_s``, and
@@ -82,19 +86,29 @@ def decide(
     """
     checks = _checks(evidence, step, config, now)
     outcome = _outcome(checks, _problems(evidence, step, config, now), step, config, now, blind_since)
-    return _verdict(outcome, step, now, checks)
+    verdict = _verdict(outcome, step, now, checks)
+    if step.name != MOVING_STEP or outcome.blind or outcome.decision is not Decision.HOLD:
+        return verdict
+    others = [check for check in checks if check.name != ENGAGEMENT]
+    allocation = allocate(evidence.engagement, others, step, config, now)
+    return verdict.model_copy(update={"allocation": allocation})
 
 
 def _checks(evidence: Evidence, step: Step, config: RolloutConfig, now: datetime) -> tuple[Check, ...]:
     if step.name == SHADOW_STEP:
         return shadow_checks(evidence.shadow, config.shadow)
     spent = spending(config, step.percent)
+    ratio = (
+        moving_ratio_check(evidence.allocated, spent.ratio)
+        if step.name == MOVING_STEP
+        else ratio_check(evidence.users, step.percent, spent.ratio)
+    )
     rates = (
         rate_check(name, evidence.rates.get(name), getattr(config.guardrails, name), spent.guardrail, config)
         for name in RATES
     )
     return (
-        ratio_check(evidence.users, step.percent, spent.ratio),
+        ratio,
         engagement_check(evidence.engagement, config, spent),
         *_gateway_checks(evidence.blocks, step, config, spent, now),
         *rates,
@@ -159,7 +173,7 @@ def _outcome(
         return Outcome(Decision.ABORT, bool(missing), failed)
     if missing:
         return _blind(missing, config, now, blind_since)
-    last = step.percent == config.steps[-1]
+    last = step.name == MOVING_STEP or step.percent == config.steps[-1]
     waiting = _reasons([check for check in checks if last or not _enough(check)], Status.UNSURE)
     age = (now - step.started).total_seconds()
     if age < config.dwell_s:

@@ -42,7 +42,9 @@ def ratio_check(users: Arms[int] | None, percent: float, alpha: float) -> Check:
 def moving_ratio_check(allocated: Sequence[Allocated] | None, alpha: float) -> Check:
     """The same where the share moves: each user against the share that was logged with the first slate."""
     if allocated is None:
-        return Check(name=RATIO, status=Status.MISSING, reason="the shares that users came under are not known")
+        return Check(
+            name=RATIO, status=Status.MISSING, reason="the shares that users came under are not known"
+        )
     wrong = [each.share for each in allocated if not 0 < each.share < 1]
     if wrong:
         reason = f"a share of {wrong[0]:g} was logged, where both arms should have users"

@@ -84,9 +84,11 @@ class Evidence:
     """All that one look sees; None is what could not be had.
 
     ``users`` were shown a slate in this step, ``crossed`` of them by both variants; ``newest`` is the last
-    instant the log knows of. ``allocated`` are the users by the share that was logged with their first slate,
-    where shares move; ``crossed`` then are those that were shown a variant that is not their bucket's. ``engagement`` and ``rates`` hold a user once, when the time is over; the
+    instant the log knows of. ``engagement`` and ``rates`` hold a user once, when the time is over; the
     covariate is the user's engagement before the rollout.
+
+    Where shares move, users belong to the variant of their first slate. ``allocated`` are they by the share
+    that was logged with it, and ``crossed`` those that were shown a variant that was not their bucket's.
     """
 
     newest: datetime | None = None

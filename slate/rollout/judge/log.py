@@ -19,6 +19,8 @@ EXPOSURE: Final = "exposure_id"
 VARIANT: Final = "assigned_variant"
 RUNG: Final = "rung"
 ITEMS: Final = "items"
+BUCKET: Final = "bucket"
+ALLOCATION: Final = "allocation"
 
 _ROLLOUT: Final = "rollout_id"
 _STEP: Final = "step"
@@ -26,9 +28,12 @@ _EVENT_ID: Final = "event_id"
 _SHOWN: Final = pa.schema(
     [
         tables.EXPOSURES.field(name)
-        for name in (EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, RUNG, ITEMS, _ROLLOUT, _STEP)
+        for name in (
+            EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, BUCKET, ALLOCATION, RUNG, ITEMS,
+            _ROLLOUT, _STEP,
+        )
     ]
-)
+)  # fmt: skip
 _DONE: Final = pa.schema(
     [
         tables.OUTCOMES.field(name)
@@ -76,7 +81,9 @@ def read_log(
             )
         )
     return Log(
-        shown=exposures.select([EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, RUNG]),
+        shown=exposures.select(
+            [EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, BUCKET, ALLOCATION, RUNG]
+        ),
         items=_items(exposures),
         done=_weighted(_of(outcomes, step), events),
         before=_weighted(earlier, events),

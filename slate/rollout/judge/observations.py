@@ -2,7 +2,8 @@
 
 A user's time begins with the first slate of this step and lasts ``window_s`` for engagement and negative
 actions, ``guardrail_window_s`` for the rest. Users whose time is not over are left out altogether, so that
-nobody enters with half of it. Arms are those that users were assigned to, whatever answered them.
+nobody enters with half of it. Arms are those that users were assigned to, whatever answered them; where the
+share of an arm moves, those of the first slate, and users weigh as :mod:`slate.rollout.judge.weights` has it.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,8 @@ from slate.release.channels import CANDIDATE, STABLE
 from slate.rollout.judge.cuped import Pair, pair
 from slate.rollout.judge.evidence import Arms, Evidence, Step
 from slate.rollout.judge.guardrails import COVERAGE, EMPTY, FALLBACK, NEGATIVE, REPEATS, careful, rate
-from slate.rollout.judge.log import EXPOSURE, RUNG, VARIANT, Log, read_log
+from slate.rollout.judge.log import ALLOCATION, EXPOSURE, RUNG, VARIANT, Log, read_log
+from slate.rollout.judge.moving import by_share, moving_users, without_share
 from slate.rollout.judge.sequences import Sample, sample
 from slate.storage import ObjectStore
 
@@ -48,18 +50,21 @@ def read_evidence(
 
 def observe(log: Log, config: RolloutConfig, now: datetime) -> Evidence:
     """The evidence in what was read."""
+    moving = config.allocation == "thompson"
     if log.shown.num_rows == 0:
         none: Arms[int] = Arms(0, 0)
         empty = pair([], [])
-        return Evidence(users=none, engagement=Arms(empty, empty), rates=_no_rates())
+        return Evidence(
+            users=none, engagement=Arms(empty, empty), rates=_no_rates(), allocated=() if moving else None
+        )
     connection = engine.connect()
     table = {name: connection.create_table(name, part) for name, part in log._asdict().items()}
     shown = table["shown"]
-    users = _users(shown)
+    users = moving_users(shown) if moving else _users(shown)
     kept = users.filter(users["variants"] == 1)
     engaged = _through(kept, now, config.window_s + config.settle_s)
     guarded = _through(kept, now, config.guardrail_window_s + config.settle_s)
-    known = users.select(VARIANT, "variants").to_pyarrow()
+    known = users.select(VARIANT, "variants", *([ALLOCATION] if moving else [])).to_pyarrow()
     engagement = _engagement(engaged, table["done"], table["before"], config.window_s).to_pyarrow()
     slates = _slates(guarded, shown, table["items"], config.guardrail_window_s)
     rates = _rates(_per_user(slates, table["items"]).to_pyarrow())
@@ -68,12 +73,16 @@ def observe(log: Log, config: RolloutConfig, now: datetime) -> Evidence:
         newest=pc.max(log.shown[columns.TIMESTAMP]).as_py(),
         users=Arms(*(_count(known, variant) for variant in (STABLE, CANDIDATE))),
         crossed=int(pc.sum(pc.greater(known["variants"], 1)).as_py() or 0),
+        allocated=by_share(known) if moving else None,
         engagement=_arms(engagement, _pair),
         rates={
             **rates,
             COVERAGE: _arms(firsts, _coverage),
-            NEGATIVE: _arms(engagement, lambda rows: careful(sample(_numbers(rows, "negative")))),
+            NEGATIVE: _arms(
+                engagement, lambda rows: careful(sample(_numbers(rows, "negative"), _weights(rows)))
+            ),
         },
+        problems=without_share(known) if moving else (),
     )
 
 
@@ -82,6 +91,7 @@ def _users(shown: ir.Table) -> ir.Table:
     return shown.group_by(columns.USER).aggregate(
         first=shown[columns.TIMESTAMP].min(),
         variants=shown[VARIANT].nunique(),
+        weight=ibis.literal(1.0),
         **{VARIANT: shown[VARIANT].min()},
     )
 
@@ -92,7 +102,7 @@ def _through(users: ir.Table, now: datetime, seconds: float) -> ir.Table:
 
 def _within(rows: ir.Table, users: ir.Table, seconds: float) -> ir.Table:
     """The rows of these users in so many seconds from their first slate, with their variant."""
-    joined = rows.inner_join(users.select(columns.USER, _FIRST, arm=users[VARIANT]), columns.USER)
+    joined = rows.inner_join(users.select(columns.USER, _FIRST, "weight", arm=users[VARIANT]), columns.USER)
     end = joined[_FIRST] + ibis.interval(microseconds=round(seconds * 1e6))
     return joined.filter((joined[columns.TIMESTAMP] >= joined[_FIRST]) & (joined[columns.TIMESTAMP] < end))
 
@@ -107,7 +117,9 @@ def _engagement(users: ir.Table, done: ir.Table, before: ir.Table, window_s: flo
     joined = users.left_join(sums, columns.USER).drop(f"{columns.USER}_right")
     joined = joined.left_join(earlier, columns.USER)
     return joined.select(
-        VARIANT, **{name: joined[name].fill_null(0) for name in ("engagement", "negative", "earlier")}
+        VARIANT,
+        "weight",
+        **{name: joined[name].fill_null(0) for name in ("engagement", "negative", "earlier")},
     )
 
 
@@ -126,13 +138,14 @@ def _per_user(slates: ir.Table, items: ir.Table) -> ir.Table:
         empty=(slates["size"] == 0).sum(),
         degraded=(slates[RUNG] != PERSONALISED).sum(),
         items=slates["size"].sum(),
+        weight=slates["weight"].max(),
     )
     met = items.inner_join(slates.select(EXPOSURE, columns.USER), EXPOSURE)
     distinct = met.group_by(columns.USER).aggregate(distinct=met[columns.ITEM].nunique())
     joined = sums.left_join(distinct, columns.USER)
     repeated = joined["items"] - joined["distinct"].fill_null(0)
     return joined.select(
-        "slates", "empty", "degraded", "items", repeated=repeated, **{VARIANT: joined["arm"]}
+        "slates", "empty", "degraded", "items", "weight", repeated=repeated, **{VARIANT: joined["arm"]}
     )
 
 
@@ -148,16 +161,17 @@ def _first_slates(slates: ir.Table, users: ir.Table, items: ir.Table, together: 
         ibis.window(group_by=columns.USER, order_by=[slates[columns.TIMESTAMP], slates[EXPOSURE]])
     )
     first = slates.mutate(rank=rank)
-    first = first.filter(first["rank"] == 0).select(EXPOSURE, columns.USER, "arm")
+    first = first.filter(first["rank"] == 0).select(EXPOSURE, columns.USER, "arm", "weight")
     first = first.inner_join(ordered, columns.USER)
     joined = first.left_join(items, EXPOSURE)
     groups = joined.group_by("arm", "group").aggregate(
         users=joined[columns.USER].nunique(),
         items=joined[columns.ITEM].count(),
         distinct=joined[columns.ITEM].nunique(),
+        weight=joined["weight"].mean(),
     )
     full = groups.filter(groups["users"] == together)
-    return full.select("items", "distinct", **{VARIANT: full["arm"]}).order_by(VARIANT)
+    return full.select("items", "distinct", "weight", **{VARIANT: full["arm"]}).order_by(VARIANT)
 
 
 def _rates(users: pa.Table) -> dict[str, Arms[Sample]]:
@@ -165,7 +179,7 @@ def _rates(users: pa.Table) -> dict[str, Arms[Sample]]:
     return {
         name: Arms(
             *(
-                rate(_numbers(rows, above), _numbers(rows, below))
+                rate(_numbers(rows, above), _numbers(rows, below), _weights(rows))
                 for rows in (_of(users, STABLE), _of(users, CANDIDATE))
             )
         )
@@ -176,11 +190,11 @@ def _rates(users: pa.Table) -> dict[str, Arms[Sample]]:
 def _coverage(groups: pa.Table) -> Sample:
     """The share of distinct items among all that a group's first slates hold; 0 where they hold none."""
     items, distinct = _numbers(groups, "items"), _numbers(groups, "distinct")
-    return careful(sample(distinct / np.maximum(items, 1)))
+    return careful(sample(distinct / np.maximum(items, 1), _weights(groups)))
 
 
 def _pair(users: pa.Table) -> Pair:
-    return pair(_numbers(users, "engagement"), _numbers(users, "earlier"))
+    return pair(_numbers(users, "engagement"), _numbers(users, "earlier"), _weights(users))
 
 
 def _arms(rows: pa.Table, make: Any) -> Arms[Any]:
@@ -197,6 +211,12 @@ def _count(users: pa.Table, variant: str) -> int:
 
 def _numbers(rows: pa.Table, name: str) -> npt.NDArray[np.float64]:
     return np.asarray(rows[name].to_numpy(), dtype=np.float64)
+
+
+def _weights(rows: pa.Table) -> npt.NDArray[np.float64] | None:
+    """None where all weigh the same."""
+    found = _numbers(rows, "weight")
+    return None if found.size == 0 or (found == found[0]).all() else found
 
 
 def _no_rates() -> dict[str, Arms[Sample]]:

@@ -1,10 +1,11 @@
 """What a gateway counted in a step, block by block: ``rollouts/<id>/blocks/<step>/<hour>.json``.
 
-Written by whoever holds the lease, so that a controller that takes over, or a gateway that starts again, loses
-no block and counts none twice. An object holds the blocks that began in one hour (UTC)::
+Written by whoever holds the lease, so that a controller that takes over, or a gateway that starts again,
+loses no block and counts none twice. An object holds the blocks that began in one hour (UTC)::
 
     {"schema": 1, "rollout_id", "step",
-     "blocks": [{"at", "seconds", "stable": {"requests", "errors", "p99_ms"}, "candidate": {..}, "shadow": {..}}],
+     "blocks": [{"at", "seconds", "stable": {"requests", "errors", "p99_ms"}, "candidate": {..},
+                 "shadow": {..}}],
      "mark": {..}}
 
 ``mark`` is the driver's own: where its counters stood when the last block ended. It lies beside the blocks so
@@ -45,6 +46,7 @@ class BlockLog:
     _read: bool = False
     _counted: list[Counted] = field(default_factory=list)
     _hour: str = ""
+    _in_hour: int = 0
     _generation: int | None = None
     _mark: dict[str, Any] = field(default_factory=dict)
 
@@ -108,7 +110,7 @@ class BlockLog:
             )
         hour = _hour_of(counted.block)
         same = hour == self._hour
-        kept = [each for each in self._counted if _hour_of(each.block) == hour] if same else []
+        kept = self._counted[len(self._counted) - self._in_hour :] if same else []
         body = {
             "schema": SCHEMA,
             "rollout_id": self.rollout_id,
@@ -125,23 +127,26 @@ class BlockLog:
             self._read = False
             raise
         self._counted.append(counted)
-        self._hour, self._generation, self._mark = hour, generation, dict(mark)
+        self._hour, self._in_hour = hour, len(kept) + 1
+        self._generation, self._mark = generation, dict(mark)
 
     def _load(self) -> None:
         if self._read:
             return
-        self._counted, self._hour, self._generation, self._mark = [], "", None, {}
+        self._counted, self._hour, self._in_hour, self._generation, self._mark = [], "", 0, None, {}
         keys = self.store.list(f"{ROLLOUTS}{self.rollout_id}/blocks/{self.step}/")
         for key in keys:
             data, generation = self.store.read_versioned(key)
             try:
                 body = json.loads(data)
-                self._counted += [_counted(each) for each in body["blocks"]]
+                inside = [_counted(each) for each in body["blocks"]]
                 self._mark = dict(body["mark"])
             except (ValueError, KeyError, TypeError) as error:
                 raise RolloutError(
                     f"{self.store.describe(key)}: holds no blocks of a gateway ({error}); remove the object"
                 ) from error
+            self._counted += inside
+            self._in_hour = len(inside)
             self._hour, self._generation = key.rpartition("/")[2].removesuffix(".json"), generation
         self._read = True
 

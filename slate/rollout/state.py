@@ -1,6 +1,6 @@
 """Where a rollout stands, and every move that brought it there: ``rollouts/<id>/state.json``.
 
-Which moves are allowed is for :mod:`slate.rollout.transition`; here a state is read, and swapped for the next.
+Which moves are allowed is for :mod:`slate.rollout.transition`; here a state is read, and swapped.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,11 @@ ENDS: Final = frozenset({RolloutStatus.PROMOTED, RolloutStatus.ABORTED, RolloutS
 
 
 class Move(BaseModel):
-    """One move: where to, when, by whom and why. ``threshold`` is of 10,000 buckets; ``verdict`` is the number
-    of the recorded verdict that allowed it, null where none was needed."""
+    """One move: where to, when, by whom and why.
+
+    ``threshold`` is of 10,000 buckets; ``verdict`` is the number of the recorded verdict that allowed the move,
+    null where none was needed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,8 +58,8 @@ class State(BaseModel):
     """One rollout. ``status``, ``step``, ``threshold``, ``at`` and ``by`` are those of its last move, and
     ``sequence`` counts the moves. After the end, ``step`` is where it ended.
 
-    ``steps`` are in percent of users, named as :func:`step_name` does. With the ``allocation`` ``thompson`` there
-    is one step after shadow, of that name, and ``steps`` holds the share it begins with.
+    ``steps`` are in percent of users, named as :func:`step_name` does. With the ``allocation`` ``thompson``
+    there is one step after shadow, of that name, and ``steps`` holds the share it begins with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

@@ -100,12 +100,8 @@ def test_it_follows_its_channel_records_what_it_shows_and_stops_in_order(
     assert (stranger["rung"], stranger["exposure_id"]) == ("personalised", None)
     assert not {i["item_id"] for i in stranger["items"]} & {i["item_id"] for i in first["items"]}
 
-    said = {
-        "x-slate-variant": "candidate",
-        "x-slate-rollout": "r-1",
-        "x-slate-step": "5",
-        "x-slate-bucket": "12",
-    }
+    said = {"variant": "candidate", "rollout": "r-1", "step": "5", "bucket": "12"}
+    headers = {f"x-slate-{name}": value for name, value in said.items()}
     asked = {"instances": [{"user_id": "p2"}]}
     assert httpx.post(f"{running.url}/v1/models/recommender:predict", json=asked, headers=headers).is_success
 

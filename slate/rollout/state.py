@@ -15,8 +15,7 @@ from slate.config import describe
 from slate.errors import RolloutError
 from slate.release.layout import ROLLOUTS, STATE_FILE
 from slate.release.manifest import Instant, canonical_json
-from slate.rollout.allocation import STEP as THOMPSON
-from slate.rollout.judge.evidence import SHADOW_STEP, Step
+from slate.rollout.judge.evidence import MOVING_STEP, SHADOW_STEP, Step
 from slate.rollout.traffic.driver import BUCKETS, Split
 from slate.storage import ObjectStore
 
@@ -39,8 +38,8 @@ ENDS: Final = frozenset({RolloutStatus.PROMOTED, RolloutStatus.ABORTED, RolloutS
 class Move(BaseModel):
     """One move: where to, when, by whom and why.
 
-    ``threshold`` is of 10,000 buckets; ``verdict`` is the number of the recorded verdict that allowed the move,
-    null where none was needed.
+    ``threshold`` is of 10,000 buckets; ``verdict`` is the number of the recorded verdict that allowed the
+    move, null where none was needed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,7 +86,9 @@ class State(BaseModel):
     @property
     def names(self) -> tuple[str, ...]:
         """Of all steps but shadow, in their order."""
-        return (THOMPSON,) if self.allocation == "thompson" else tuple(step_name(each) for each in self.steps)
+        return (
+            (MOVING_STEP,) if self.allocation == "thompson" else tuple(step_name(each) for each in self.steps)
+        )
 
     @property
     def next_step(self) -> str | None:
@@ -120,7 +121,7 @@ class State(BaseModel):
     def _percent(self) -> float:
         if self.step == SHADOW_STEP:
             return 0.0
-        if self.step == THOMPSON:
+        if self.step == MOVING_STEP:
             return 100 * self.threshold / BUCKETS
         return self.steps[self.names.index(self.step)]
 

@@ -71,8 +71,8 @@ class Allocation(BaseModel):
 class Verdict(BaseModel):
     """One look. ``blind`` says that it did not see all that it should have, for one of the reasons.
 
-    ``allocation`` is there only where shares move within a step, and the rollout goes on. ``forced_by`` is who
-    decided this by hand, whatever the checks said.
+    ``allocation`` is there only where shares move within a step, and the rollout goes on. ``forced_by`` is
+    who decided this by hand, whatever the checks said.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

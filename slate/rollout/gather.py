@@ -49,7 +49,8 @@ class Gatherer:
             return Evidence(shadow=shadow, problems=tuple(problems))
         blocks: Sequence[Block] | None = attempt(lambda: self.driver.blocks(step, now))
         found = attempt(lambda: read_evidence(self.store, self.events, step, config, now))
-        return replace(found or Evidence(), blocks=blocks, problems=tuple(problems))
+        found = found or Evidence()
+        return replace(found, blocks=blocks, problems=(*found.problems, *problems))
 
     def _moved(self, state: State) -> tuple[str, ...]:
         """What the candidate is compared with must stay what it was."""

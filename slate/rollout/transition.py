@@ -49,7 +49,8 @@ def by_verdict(state: State, verdict: Verdict, number: int, at: str) -> Move | N
     if verdict.decision is Decision.ADVANCE and state.next_step is not None:
         return move(RolloutStatus.CANARY, state.next_step, state.first_threshold(state.next_step))
     if verdict.allocation is not None and verdict.allocation.threshold != state.threshold:
-        return move(RolloutStatus.CANARY, state.step, verdict.allocation.threshold)
+        moved = move(RolloutStatus.CANARY, state.step, verdict.allocation.threshold)
+        return moved.model_copy(update={"reason": verdict.allocation.reason})
     return None
 
 

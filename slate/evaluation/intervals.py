@@ -179,6 +179,45 @@ def paired_difference(
     )
 
 
+def ratio_estimate(above: Floats, below: Floats, resamples: int = 1000, seed: int = 1) -> Estimate:
+    """The sum of ``above`` over the sum of ``below``, both float64 [users].
+
+    No interval where users could be drawn among whom ``below`` sums to nothing.
+
+    >>> found = ratio_estimate(np.array([1.0, 0.0, 3.0, 2.0]), np.array([1.0, 2.0, 3.0, 2.0]), seed=5)
+    >>> found.value, found.low < found.value < found.high
+    (0.75, True)
+
+    Raises:
+        DataError: no users, a value that is not finite, or nothing below.
+    """
+    nothing = np.column_stack([np.zeros(len(above)), np.ones(len(above))])
+    return ratio_difference(np.column_stack([above, below]), nothing, resamples, seed)
+
+
+def ratio_difference(mine: Floats, other: Floats, resamples: int = 1000, seed: int = 1) -> Estimate:
+    """One ratio of sums less another, over the same users: both float64 [users, 2], above and below.
+
+    Raises:
+        DataError: no users, a value that is not finite, or nothing below.
+    """
+    both = _checked("ratio", np.concatenate([mine, other], axis=1))
+    means = both.mean(axis=0)
+    if min(means[1], means[3]) <= 0:
+        raise DataError(f"ratio: {means[[1, 3]].min():g} below; nothing can be divided by that")
+    ratios = means[0] / means[1], means[2] / means[3]
+    value, users = float(ratios[0] - ratios[1]), len(both)
+    if users < 2:
+        return Estimate(value, None, None, users)
+    draws = resampled_means(both, resamples, seed)
+    if draws[:, [1, 3]].min() <= 0:
+        return Estimate(value, None, None, users)
+    influence = [(both[:, n] - ratios[n // 2] * both[:, n + 1]) / means[n + 1] for n in (0, 2)]
+    drawn = draws[:, 0] / draws[:, 1] - draws[:, 2] / draws[:, 3]
+    bounds = _bca(value, drawn, influence[0] - influence[1])
+    return Estimate(value, bounds.low, bounds.high, users)
+
+
 def group_difference(group: Floats, rest: Floats, resamples: int = 1000, seed: int = 1) -> GroupDifference:
     """Compare two sets of different users, float64 [n] and [m], each drawn with replacement by itself.
 

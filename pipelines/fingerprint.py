@@ -17,14 +17,14 @@ _DISTRIBUTIONS: Final = (
     "numpy",
     "kfp",
 )
-_NOT_IN_STEPS: Final = frozenset({"cli", "conf", "tracking", "tuning", "__pycache__"})
+_NOT_IN_STEPS: Final = frozenset({"cli", "conf", "simulation", "tracking", "tuning", "__pycache__"})
 
 
 def code_fingerprint(package: Path | None = None) -> str:
     """The version of Slate and a hash of the sources that steps run, with what they compute with.
 
-    The command line, the shipped configurations, tracking and tuning do not count: no cached step's result
-    depends on them but through the step's own inputs.
+    The command line, the shipped configurations, tracking, tuning and simulation do not count: no cached
+    step's result depends on them but through the step's own inputs.
 
     Args:
         package: the folder of the ``slate`` package; by default the imported one.

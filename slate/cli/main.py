@@ -20,6 +20,7 @@ from slate.cli import (
     run,
     runs,
     serve,
+    simulate,
     submit,
     tune,
 )
@@ -60,6 +61,7 @@ app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("monitor")(monitor.monitor)
 app.command("tune")(tune.tune)
+app.command("simulate")(simulate.simulate)
 app.command("metrics")(metrics.metrics)
 app.add_typer(data.app, name="data", help="Describe, check and compare data sets.")
 app.add_typer(runs.app, name="runs", help="List, inspect and compare recorded runs.")

@@ -319,10 +319,24 @@ class CircuitBreaker(Strict):
     max_parallel_retries: int
 
 
+class PassiveHealthCheck(Strict):
+    interval: Duration
+    split_external_local_origin_errors: bool
+    consecutive_local_origin_failures: Annotated[int, Field(ge=1)]
+    consecutive_5xx_errors: Annotated[int, Field(ge=1, alias="consecutive5XxErrors")]
+    base_ejection_time: Duration
+    max_ejection_percent: Annotated[int, Field(ge=0, le=100)]
+
+
+class HealthCheck(Strict):
+    passive: PassiveHealthCheck
+
+
 class BackendSpec(Strict):
     target_refs: list[Target]
     timeout: BackendTimeout
     circuit_breaker: CircuitBreaker
+    health_check: HealthCheck
 
 
 class BackendTrafficPolicy(Resource):

@@ -7,7 +7,9 @@
 """
 
 from serving.stack.apart import apart
+from serving.stack.down import take_down
 from serving.stack.ports import Ports
-from serving.stack.stack import Stack
+from serving.stack.record import Record
+from serving.stack.stack import Process, Stack
 
-__all__ = ["Ports", "Stack", "apart"]
+__all__ = ["Ports", "Process", "Record", "Stack", "apart", "take_down"]

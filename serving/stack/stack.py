@@ -1,11 +1,46 @@
 """Every process of the online stack on one machine, as one thing that goes up and down."""
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Final, Self
 
+from serving.stack.child import Child, Spec
+from serving.stack.clock import stack_scale
+from serving.stack.commands import CONSUMER, ENVOY, EVENTS, ROLLOUT, VARIANTS, Commands
+from serving.stack.demand import Demand
+from serving.stack.keys import Keys, stack_keys
+from serving.stack.logs import tail
 from serving.stack.ports import Ports
+from serving.stack.record import Record
+from slate.clock import VARIABLE as TIME_SCALE
+from slate.clock import Clock, SystemClock
+from slate.config import SlateConfig, default_config_path, load_config
+from slate.errors import ConfigError, GatewayError, ReleaseError
+from slate.release.channels import CANDIDATE, SHADOW, STABLE, read_channel
+from slate.rollout.traffic.envoy.files import Places
+from slate.rollout.traffic.envoy.start import prepare
+from slate.storage import open_store
+
+_LOOK_SECONDS: Final = 0.1
+_READY_SECONDS: Final = 300.0
+#: How often a process may end while the stack starts.
+_TRIES: Final = 3
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process as it is now; ``state`` is ``ready``, ``starting``, ``away`` or ``not needed``."""
+
+    name: str
+    pid: int | None
+    port: int | None
+    state: str
+    restarts: int
+    log: Path
 
 
 class Stack:
@@ -23,12 +58,15 @@ class Stack:
         time_scale: how much faster time goes for all of its processes.
         shadow: whether a shadow server runs. Without one a rollout leaves step shadow only by hand.
         through: ports that the gateway asks in place of a variant's own server: of a proxy, say.
-        tell: told in one line of what happens.
+        tell: told in one line of what happens, from any thread.
+
+    Raises:
+        ConfigError: the configuration is wrong, or ``time_scale`` is.
 
     Raises (when entered):
         ConfigError: it is up already, a port is taken, or Envoy is not installed.
+        GatewayError: something did not start; the message has the end of its log.
         ReleaseError: the channel ``stable`` is empty.
-        GatewayError: something did not start in time; the message has the end of its log.
     """
 
     def __init__(
@@ -44,9 +82,25 @@ class Stack:
         through: Mapping[str, int] | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.store, self.folder = store, folder
+        self.store, self.folder = store, folder.absolute()
         self.ports = ports or Ports.free()
-        raise NotImplementedError
+        chosen = load_config(config or default_config_path(), overrides)
+        self._gateway = Path(chosen.rollout.gateway.folder).absolute()
+        self._time_scale, self._shadow, self._tell = time_scale, shadow, tell
+        self._servers = {name: getattr(self.ports, name) for name in (*VARIANTS, EVENTS)} | dict(
+            through or {}
+        )
+        self._commands = Commands(
+            store, config, [*overrides, *_shared(chosen, self._gateway)], self.ports, self.folder / "logs"
+        )
+        self._record = Record(self.folder)
+        self._keys: Keys | None = None
+        self._environment: dict[str, str] = {}
+        self._children: dict[str, Child] = {}
+        self._demand = Demand(open_store(store), tell)
+        self._up = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stack", daemon=True)
 
     @property
     def gateway_url(self) -> str:
@@ -60,15 +114,43 @@ class Stack:
 
     @property
     def api_key(self) -> str:
-        """For ``Authorization: Bearer``; may send outcomes, organic events and items."""
-        raise NotImplementedError
+        """For ``Authorization: Bearer``; empty where ``SLATE_API_KEYS`` has only hashes. Once entered."""
+        return self._keys.api_key if self._keys else ""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its processes have besides this one's environment. Once entered."""
+        return self._environment
+
+    @property
+    def clock(self) -> Clock:
+        """The time as its processes know it. Once entered."""
+        return SystemClock(stack_scale(self.folder, self._time_scale))
+
+    def processes(self) -> list[Process]:
+        """All of them, wanted or not."""
+        return [self._process(child) for child in self._children.values()]
 
     def pid(self, process: str) -> int | None:
         """Of ``stable``, ``candidate``, ``shadow``, ``events``, ``consumer``, ``envoy`` or ``rollout``."""
-        raise NotImplementedError
+        return self._children[process].pid
 
     def __enter__(self) -> Self:
-        raise NotImplementedError
+        self._record.take()
+        try:
+            self._begin()
+            self._wait((STABLE, EVENTS, CONSUMER))
+            self._want((ENVOY,))
+            self._wait((ENVOY,))
+            self._want((ROLLOUT,))
+            self._wait((ROLLOUT,))
+            self._up = True
+            self._write()
+            self._thread.start()
+        except BaseException:
+            self._end()
+            raise
+        return self
 
     def __exit__(
         self,
@@ -76,4 +158,134 @@ class Stack:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        raise NotImplementedError
+        self._end()
+
+    def _begin(self) -> None:
+        if read_channel(open_store(self.store), STABLE) is None:
+            raise ReleaseError(
+                f"{self.store}: channel stable is empty; 'slate run' trains a first release, "
+                "'slate releases promote' takes one that is there"
+            )
+        self.ports.check()
+        self._keys = stack_keys(self.folder)
+        scale = stack_scale(self.folder, self._time_scale)
+        self._environment = {**self._keys.environment, "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        if scale.factor != 1.0:
+            self._environment[TIME_SCALE] = str(scale)
+        gateway = prepare(self._gateway, Places(self.ports.gateway, self.ports.admin, self._servers))
+        commands = self._commands
+        self._add(*(commands.server(name) for name in VARIANTS), commands.events(), commands.consumer())
+        self._add(commands.envoy(gateway), commands.rollout())
+        self._demand.start()
+        self._want((STABLE, EVENTS, CONSUMER))
+
+    def _add(self, *specs: Spec) -> None:
+        self._children |= {spec.name: Child(spec, self._environment, self._tell) for spec in specs}
+
+    def _want(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._children[name].wanted = True
+
+    def _wait(self, names: Sequence[str]) -> None:
+        """Until all of these do their work."""
+        ends = time.monotonic() + _READY_SECONDS
+        waiting = [self._children[name] for name in names]
+        while True:
+            self._look()
+            late = [child for child in waiting if not child.ready()]
+            if not late:
+                return
+            for child in late:
+                if child.failures >= _TRIES or time.monotonic() > ends:
+                    log = child.spec.log
+                    raise GatewayError(f"{child.spec.name} does not start; the end of {log}:\n{tail(log)}")
+            time.sleep(_LOOK_SECONDS)
+
+    def _run(self) -> None:
+        said = ""
+        while not self._stop.wait(_LOOK_SECONDS):
+            try:
+                self._look()
+                said = ""
+            except Exception as error:  # Whatever it is: nobody else starts again what crashed.
+                if str(error) != said:
+                    self._tell(f"the stack cannot look after its processes: {error!r}")
+                    said = str(error)
+
+    def _look(self) -> None:
+        variants = self._demand.variants()
+        self._children[CANDIDATE].wanted = CANDIDATE in variants
+        self._children[SHADOW].wanted = SHADOW in variants and self._shadow
+        started = [child.look() for child in self._children.values()]
+        if any(started):
+            self._write()
+
+    def _write(self) -> None:
+        running = {name: child.pid for name, child in self._children.items()}
+        facts: dict[str, Any] = {
+            "ready": self._up,
+            "store": self.store,
+            "gateway": self.gateway_url,
+            "events": self.events_url,
+            "time_scale": self._environment.get(TIME_SCALE, ""),
+            "ports": {name: self._port(name) for name in self._children},
+            "logs": str(self._commands.logs),
+        }
+        self._record.write(facts, {name: pid for name, pid in running.items() if pid is not None})
+
+    def _port(self, name: str) -> int | None:
+        found = {each: getattr(self.ports, each) for each in (*VARIANTS, EVENTS)} | {
+            ENVOY: self.ports.gateway
+        }
+        return found.get(name)
+
+    def _process(self, child: Child) -> Process:
+        if not child.wanted:
+            state = "not needed"
+        elif not child.running:
+            state = "away"
+        else:
+            state = "ready" if child.ready() else "starting"
+        name = child.spec.name
+        return Process(name, child.pid, self._port(name), state, child.restarts, child.spec.log)
+
+    def _end(self) -> None:
+        """First nobody asks any more, then nobody answers, and the consumer writes what has come."""
+        self._stop.set()
+        self._demand.stop()
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            for names in ((ENVOY, ROLLOUT), (*VARIANTS, EVENTS), (CONSUMER,)):
+                self._end_of([self._children[name] for name in names if name in self._children])
+        finally:
+            for child in self._children.values():
+                child.kill()
+            self._record.give_back()
+
+    def _end_of(self, children: Sequence[Child]) -> None:
+        for child in children:
+            child.wanted = False
+        while not all(child.gone for child in children):
+            for child in children:
+                child.look()
+            time.sleep(_LOOK_SECONDS / 2)
+
+
+def _shared(chosen: SlateConfig, gateway: Path) -> list[str]:
+    """What all processes have to agree on, wherever they are started from.
+
+    Raises:
+        ConfigError: servers and feedback would not find each other.
+    """
+    if chosen.serving.state != chosen.feedback.state:
+        raise ConfigError(
+            f"serving.state is {chosen.serving.state} and feedback.state {chosen.feedback.state}: on one "
+            "machine servers and feedback share one file; name the same"
+        )
+    state = Path(chosen.feedback.state).absolute()
+    return [
+        f"serving.state={state}",
+        f"feedback.state={state}",
+        f"rollout.gateway.folder={gateway}",
+    ]

@@ -22,4 +22,4 @@ def open_driver(config: GatewayConfig, store: ObjectStore, clock: Clock) -> Driv
         return KubernetesDriver.connect(config, store, clock)
     from slate.rollout.traffic.envoy.driver import EnvoyDriver
 
-    return EnvoyDriver(config, store, clock)
+    return EnvoyDriver(config, store)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from slate.cli import rollout_move, rollout_start, rollout_status, rollout_watch
 from slate.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -24,6 +25,14 @@ _DAY_SECONDS = 86_400
 @app.callback()
 def _root() -> None:
     """Bring a release to users step by step."""
+
+
+app.command("start")(rollout_start.start)
+app.command("status")(rollout_status.status)
+app.command("step")(rollout_move.step)
+app.command("watch")(rollout_watch.watch)
+app.command("promote")(rollout_move.promote)
+app.command("abort")(rollout_move.abort)
 
 
 @app.command()

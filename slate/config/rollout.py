@@ -78,7 +78,7 @@ class GatewayConfig(Section):
     folder: str = ".slate/gateway"
     namespace: str = "slate"
     prometheus: str = ""
-    block_s: float = Field(default=10.0, gt=0)
+    block_s: float = Field(default=5.0, gt=0)
 
 
 class RolloutConfig(Section):

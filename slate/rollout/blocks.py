@@ -92,13 +92,22 @@ class BlockLog:
         self._load()
         return self._mark
 
+    def begin(self, at: datetime, mark: Mapping[str, Any]) -> None:
+        """Keep where the counters stand before the first block, which begins now.
+
+        Raises:
+            ConflictError, StorageError: see :meth:`add`.
+        """
+        self._load()
+        self._write(f"{at:%Y-%m-%dT%H}", None, mark)
+
     def add(self, counted: Counted, mark: Mapping[str, Any]) -> None:
         """Keep one more block, later than all others.
 
         Raises:
             ConflictError: somebody else keeps this step's blocks: the lease is lost. What is in memory is
                 forgotten.
-            RolloutError: it begins before the last one ended.
+            RolloutError: it begins before the last one.
             StorageError: the store cannot be written; nothing was kept.
         """
         self._load()
@@ -108,14 +117,17 @@ class BlockLog:
                 f"rollout {self.rollout_id}: a block of {isoformat(counted.block.at)} comes after one of "
                 f"{isoformat(last.at)}; set the clocks right"
             )
-        hour = _hour_of(counted.block)
+        self._write(f"{counted.block.at:%Y-%m-%dT%H}", counted, mark)
+
+    def _write(self, hour: str, counted: Counted | None, mark: Mapping[str, Any]) -> None:
         same = hour == self._hour
         kept = self._counted[len(self._counted) - self._in_hour :] if same else []
+        more = [] if counted is None else [counted]
         body = {
             "schema": SCHEMA,
             "rollout_id": self.rollout_id,
             "step": self.step,
-            "blocks": [_record(each) for each in (*kept, counted)],
+            "blocks": [_record(each) for each in (*kept, *more)],
             "mark": dict(mark),
         }
         data = json.dumps(body, separators=(",", ":")).encode()
@@ -126,8 +138,8 @@ class BlockLog:
         except Exception:
             self._read = False
             raise
-        self._counted.append(counted)
-        self._hour, self._in_hour = hour, len(kept) + 1
+        self._counted += more
+        self._hour, self._in_hour = hour, len(kept) + len(more)
         self._generation, self._mark = generation, dict(mark)
 
     def _load(self) -> None:
@@ -162,10 +174,6 @@ def read_blocks(store: ObjectStore, rollout_id: str, step: str) -> Sequence[Coun
         StorageError: the store cannot be read.
     """
     return BlockLog(store, rollout_id, step).counted()
-
-
-def _hour_of(block: Block) -> str:
-    return f"{block.at:%Y-%m-%dT%H}"
 
 
 def _record(counted: Counted) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Moves a rollout: looks, records what it saw, and makes the gateway what the state says.
 
-One ``tick`` takes a second or less, but for a look. The order within it makes a controller that is killed at
-any instant harmless: a verdict is written before the state that it allows, and the state before the gateway
-is told. Whoever comes next acts on the verdict that nobody acted on, then tells the gateway what the state says.
+One ``tick`` takes a second or less, but for a look. The order within it makes a controller that is killed
+at any instant harmless: a verdict is written before the state that it allows, and the state before the
+gateway is told. Whoever comes next acts on the verdict that nobody acted on, then tells the gateway what the
+state is.
 """
 
 import time

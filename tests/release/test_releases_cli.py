@@ -13,6 +13,7 @@ from slate.errors import ConflictError, NotFoundError, ReleaseError
 from slate.release.channels import move_channel, read_channel
 from slate.release.manifest import Manifest
 from slate.release.publish import publish
+from slate.release.rollouts import point
 from slate.storage import ObjectStore, open_store
 
 
@@ -149,6 +150,7 @@ def test_promote_refuses_what_lies_elsewhere(bench: Bench, make_release: Any) ->
 
 def test_an_active_rollout_holds_the_channels(bench: Bench) -> None:
     bench.store.write_new("rollouts/r9/state.json", b'{"status": "canary"}')
+    point(bench.store, "r9", None)
     for command in (("promote", bench.new.release_id), ("rollback",)):
         result = bench.run(*command)
         assert isinstance(result.exception, ConflictError)

@@ -11,7 +11,7 @@ from slate.errors import NotFoundError, ReleaseError, StorageError
 from slate.release.channels import move_channel
 from slate.release.publish import fetch, list_releases, publish
 from slate.release.resolve import open_verified, resolve
-from slate.release.rollouts import active_rollouts
+from slate.release.rollouts import active_rollouts, point, read_pointer
 from slate.release.verify import verify_directory, verify_in_store
 from slate.storage import open_store
 
@@ -111,17 +111,24 @@ def test_a_sealed_file_that_went_missing_is_named(store_uri: str, make_release: 
         fetch(store, manifest.release_id, tmp_path / "cache")
 
 
-def test_rollouts_count_until_they_end(store_uri: str) -> None:
-    store = open_store(store_uri)
+@pytest.mark.parametrize(
+    ("state", "active"),
+    [
+        (b'{"status": "promoted"}', False),
+        (b'{"status": "canary"}', True),
+        (b'{"status": "aborted"}', False),
+        (b"{", True),
+        (b"[]", True),
+        (b'{"status": "inconclusive"}', False),
+    ],
+)
+def test_a_rollout_counts_until_it_ends(tmp_path: Path, state: bytes, active: bool) -> None:
+    store = open_store(tmp_path / "store")
     assert active_rollouts(store) == []
-    for name, state in {
-        "r1": b'{"status": "promoted"}',
-        "r2": b'{"status": "canary"}',
-        "r3": b'{"status": "aborted"}',
-        "r4": b"{",
-        "r5": b"[]",
-        "r6": b'{"status": "inconclusive"}',
-    }.items():
-        store.write_new(f"rollouts/{name}/state.json", state)
-        store.write_new(f"rollouts/{name}/verdicts/1.json", b"{}")
-    assert active_rollouts(store) == ["r2", "r4", "r5"]
+    store.write_new("rollouts/r1/state.json", state)
+    store.write_new("rollouts/r1/verdicts/000001.json", b"{}")
+    assert active_rollouts(store) == []
+    point(store, "r1", None)
+    assert active_rollouts(store) == (["r1"] if active else [])
+    point(store, "r1", read_pointer(store), ended=True)
+    assert active_rollouts(store) == []

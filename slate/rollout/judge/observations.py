@@ -57,8 +57,7 @@ def observe(log: Log, config: RolloutConfig, now: datetime) -> Evidence:
         return Evidence(
             users=none, engagement=Arms(empty, empty), rates=_no_rates(), allocated=() if moving else None
         )
-    connection = engine.connect()
-    table = {name: connection.create_table(name, part) for name, part in log._asdict().items()}
+    table = _tables(log)
     shown = table["shown"]
     users = moving_users(shown) if moving else _users(shown)
     kept = users.filter(users["variants"] == 1)
@@ -84,6 +83,22 @@ def observe(log: Log, config: RolloutConfig, now: datetime) -> Evidence:
         },
         problems=without_share(known) if moving else (),
     )
+
+
+def engaged_users(log: Log, config: RolloutConfig, now: datetime) -> pa.Table:
+    """A row a user whose time is over: user_id, ``assigned_variant``, ``weight``, ``engagement``, ``negative``
+    and ``earlier``, the engagement before the rollout."""
+    table = _tables(log)
+    shown = table["shown"]
+    users = moving_users(shown) if config.allocation == "thompson" else _users(shown)
+    kept = users.filter(users["variants"] == 1)
+    engaged = _through(kept, now, config.window_s + config.settle_s)
+    return _engagement(engaged, table["done"], table["before"], config.window_s).to_pyarrow()
+
+
+def _tables(log: Log) -> dict[str, ir.Table]:
+    connection = engine.connect()
+    return {name: connection.create_table(name, part) for name, part in log._asdict().items()}
 
 
 def _users(shown: ir.Table) -> ir.Table:
@@ -117,6 +132,7 @@ def _engagement(users: ir.Table, done: ir.Table, before: ir.Table, window_s: flo
     joined = users.left_join(sums, columns.USER).drop(f"{columns.USER}_right")
     joined = joined.left_join(earlier, columns.USER)
     return joined.select(
+        columns.USER,
         VARIANT,
         "weight",
         **{name: joined[name].fill_null(0) for name in ("engagement", "negative", "earlier")},

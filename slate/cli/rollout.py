@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from slate.cli import rollout_move, rollout_start, rollout_status, rollout_watch
+from slate.cli import rollout_move, rollout_report, rollout_start, rollout_status, rollout_watch
 from slate.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ app.command("step")(rollout_move.step)
 app.command("watch")(rollout_watch.watch)
 app.command("promote")(rollout_move.promote)
 app.command("abort")(rollout_move.abort)
+app.command("report")(rollout_report.report)
 
 
 @app.command()

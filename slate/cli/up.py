@@ -96,6 +96,12 @@ def _detached(folder: Path, as_json: bool) -> None:
     from serving.stack.keys import stack_keys
     from serving.stack.logs import tail
 
+    record = Record(folder)
+    if record.held():
+        raise ConfigError(
+            f"a stack is up already in {folder} (process {record.read().get('pid', '?')}); take it down with "
+            "'slate down'"
+        )
     words = [word for word in sys.argv[1:] if word not in ("--detach", "--json")]
     log = folder / "logs" / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +113,6 @@ def _detached(folder: Path, as_json: bool) -> None:
             stderr=sink,
             start_new_session=True,
         )
-    record = Record(folder)
     while True:
         facts = record.read()
         if facts.get("pid") == process.pid and facts.get("ready"):

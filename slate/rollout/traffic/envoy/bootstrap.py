@@ -13,10 +13,13 @@ from slate.rollout.traffic.envoy.template import Template
 _TYPES: Final = "type.googleapis.com/envoy.extensions"
 _MANAGER: Final = f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _UPSTREAM: Final = f"{_TYPES}.upstreams.http.v3.HttpProtocolOptions"
+_MONITOR: Final = f"{_TYPES}.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
 _MUTATION: Final = f"{_TYPES}.http.early_header_mutation.header_mutation.v3.HeaderMutation"
 
 #: What a shadow may hold of the gateway: a hung one takes no more than this away from anybody.
 _SHADOW_MOST: Final = 32
+#: Connections of all clients together; what comes above is refused.
+_CLIENTS_MOST: Final = 10_000
 #: How often what was counted is summed up over threads.
 _FLUSH: Final = "1s"
 
@@ -35,6 +38,14 @@ def bootstrap(
         "node": {"id": NAME, "cluster": NAME},
         "admin": {"address": _address(admin_port)},
         "stats_flush_interval": _FLUSH,
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": "envoy.resource_monitors.global_downstream_max_connections",
+                    "typed_config": {"@type": _MONITOR, "max_active_downstream_connections": _CLIENTS_MOST},
+                }
+            ]
+        },
         "static_resources": {
             "listeners": [_listener(template, folder, routes, port)],
             "clusters": [_cluster(name, server, template) for name, server in servers.items()],

@@ -17,6 +17,7 @@ from kserve import model_server
 from kserve.protocol.rest.server import RESTServer
 
 from serving.dataplane import Fixed, TruthfulDataPlane
+from serving.early import protocol
 from serving.fast import FastPath
 from serving.handlers import add_handlers
 from serving.logs import silence_requests
@@ -79,7 +80,7 @@ class _Rest(RESTServer):
             FastPath(model_server.app, self._state),
             host="0.0.0.0",  # noqa: S104 (a container's port)
             port=self._state.config.http_port,
-            http="httptools",
+            http=protocol(self._state),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             access_log=False,

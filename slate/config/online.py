@@ -12,7 +12,8 @@ class OnlineConfig(Section):
     lower rung. Each stage ends after its own limit: ``retrieve_ms``, ``filter_ms``, ``score_ms`` and
     ``order_ms``; several sources are waited for no longer than ``source_ms`` of the first. ``slots`` is how
     many calls may be in a stage, or in a source, at once, those left behind included; ``lanes`` how many
-    batches are under way, each of up to ``batch`` requests that waited together. More than ``pending``
+    batches are under way (0: one for each core that the process may use), each of up to ``batch`` requests
+    that waited together. More than ``pending``
     requests are never held, and fewer where they could not be answered in time.
 
     The online state is waited for no longer than ``live_ms``; its items are looked at every ``items_s``, and
@@ -29,7 +30,7 @@ class OnlineConfig(Section):
     score_ms: float = Field(default=100.0, gt=0)
     order_ms: float = Field(default=30.0, gt=0)
     slots: int = Field(default=4, ge=1)
-    lanes: int = Field(default=2, ge=1)
+    lanes: int = Field(default=0, ge=0)
     batch: int = Field(default=32, ge=1)
     pending: int = Field(default=256, ge=1)
     live_ms: float = Field(default=20.0, gt=0)

@@ -70,6 +70,14 @@ class Engine(Protocol):
         """``stable``, ``candidate`` or ``shadow``."""
         ...
 
+    def admit(self, requests: int) -> None:
+        """Ask whether so many slates could be asked for now, before anything of them is read.
+
+        Raises:
+            OverloadedError: they would be refused, and count as refused.
+        """
+        ...
+
     async def recommend(self, requests: Sequence[Request], deadline_ms: float | None = None) -> list[Answer]:
         """Answer every request with a labelled slate within the deadline, all from one release.
 

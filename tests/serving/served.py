@@ -33,10 +33,15 @@ class ReleaseEngine:
         self._recommender = recommender
         self._thread = ThreadPoolExecutor(1)
         self.ready = True
+        self._full = False
 
     @property
     def release_id(self) -> str | None:
         return self._recommender.release_id
+
+    def admit(self, requests: int) -> None:
+        if self._full:
+            raise OverloadedError(f"server: no room for {requests}; ask again later", 1.2)
 
     async def recommend(self, requests: Sequence[Request], deadline_ms: float | None = None) -> list[Answer]:
         del deadline_ms  # There is one rung here.
@@ -63,6 +68,8 @@ class ReleaseEngine:
                 raise ZeroDivisionError("a secret of the server's")
             if user == "test:slow":
                 await asyncio.sleep(0.4)
+            if user in ("test:full", "test:room"):
+                self._full = user == "test:full"
             if user in ("test:lose", "test:regain"):
                 self.ready = user == "test:regain"
 

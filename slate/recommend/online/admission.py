@@ -45,6 +45,15 @@ class Admission:
         Raises:
             OverloadedError: they could not be answered in time, or the server goes down.
         """
+        self.check(requests)
+        self.held += requests
+
+    def check(self, requests: int) -> None:
+        """Ask whether requests would be taken in.
+
+        Raises:
+            OverloadedError: they would not, and count as refused.
+        """
         if self.draining:
             self.refused[DRAINING] += requests
             raise OverloadedError("the server is going down; ask another one", 1.0, draining=True)
@@ -55,7 +64,6 @@ class Admission:
             raise OverloadedError(
                 f"{self.held} requests are held already; ask again later", max(1.0, math.ceil(wait))
             )
-        self.held += requests
 
     def leave(self, requests: int) -> None:
         """Requests are answered."""

@@ -10,6 +10,7 @@ from slate.config.online import OnlineConfig
 from slate.recommend.engine import Answer, NotReadyError, OverloadedError, ScoreRequest, Scores
 from slate.recommend.online.admission import Admission
 from slate.recommend.online.batches import Batches
+from slate.recommend.online.cores import usable_cores
 from slate.recommend.online.executor import StageError
 from slate.recommend.online.funnel import Funnel
 from slate.recommend.online.ladder import PERSONALISED, Ladder
@@ -66,6 +67,7 @@ class OnlineEngine:
         self._fallen = fallen
         self.admission = Admission(config.pending, config.deadline_ms / 1000)
         self.trouble = ""
+        self._lanes = config.lanes or usable_cores()
         self._current: tuple[Loaded, Batches] | None = None
 
     @property
@@ -78,13 +80,16 @@ class OnlineEngine:
 
     def swap(self, release: Loaded) -> None:
         """Let ``release`` answer all requests from now on; those under way end on the one before."""
-        batches = Batches(release.funnel, self._stages, self._config.lanes, self._learn)
+        batches = Batches(release.funnel, self._stages, self._lanes, self._learn)
         self._current = (release, batches)
         self.trouble = ""
 
     def withdraw(self) -> None:
         """Answer nothing any more: the release turned out to be none."""
         self._current = None
+
+    def admit(self, requests: int) -> None:
+        self.admission.check(requests)
 
     async def recommend(self, requests: Sequence[Request], deadline_ms: float | None = None) -> list[Answer]:
         release, batches = self._pinned()
@@ -154,7 +159,7 @@ class OnlineEngine:
         return not request.explain and any(context.get(name) in values for name, values in first.items())
 
     def _learn(self, requests: int, seconds: float) -> None:
-        self.admission.learn(requests, seconds / self._config.lanes)
+        self.admission.learn(requests, seconds / self._lanes)
 
 
 def problem_of(slate: Slate, known: Container[str], excluded: Sequence[str]) -> str:

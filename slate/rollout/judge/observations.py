@@ -86,8 +86,10 @@ def observe(log: Log, config: RolloutConfig, now: datetime) -> Evidence:
 
 
 def engaged_users(log: Log, config: RolloutConfig, now: datetime) -> pa.Table:
-    """A row a user whose time is over: user_id, ``assigned_variant``, ``weight``, ``engagement``, ``negative``
-    and ``earlier``, the engagement before the rollout."""
+    """A row a user whose time is over: user_id, ``assigned_variant``, ``weight`` and ``engagement``.
+
+    And ``negative`` and ``earlier``: negative actions, and the engagement before the rollout.
+    """
     table = _tables(log)
     shown = table["shown"]
     users = moving_users(shown) if config.allocation == "thompson" else _users(shown)

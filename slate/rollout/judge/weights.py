@@ -10,7 +10,8 @@ however p followed from what was seen before, and its variance grows with ``sum 
 boundary serves fixed and moving shares. Weights that are all equal change nothing.
 """
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,8 @@ Floats = npt.NDArray[np.float64]
 _FEWEST: Final = 2
 
 
-class Moments(NamedTuple):
+@dataclass(frozen=True)
+class Moments:
     """Of weighted observations: how many equal ones tell as much, means [columns], and covariances.
 
     A covariance over ``count`` is that of the means, whatever the weights (the sandwich estimator).

@@ -1,7 +1,7 @@
 """The page."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from slate.config import RolloutConfig
 from slate.pages.render import render as page
+from slate.rollout.blocks import Counted
 from slate.rollout.judge.engagement import ENGAGEMENT, RATIO
-from slate.rollout.judge.evidence import SHADOW_STEP
+from slate.rollout.judge.evidence import SHADOW_STEP, Requests
 from slate.rollout.judge.guardrails import ERRORS, P99, RATES
 from slate.rollout.judge.verdict import Check, Status, Verdict
 from slate.rollout.report import draw
@@ -25,6 +26,11 @@ from slate.rollout.verdicts import Recorded
 _MARKS: Final = {Status.PASSED: "✓", Status.FAILED: "✕", Status.UNSURE: "·", Status.MISSING: "?"}
 #: Rows of the log of verdicts.
 _ROWS: Final = 200
+_PICKS: Final[Mapping[str, Callable[[Counted], Requests]]] = {
+    "stable": lambda each: each.block.stable,
+    "candidate": lambda each: each.block.candidate,
+    "shadow": lambda each: each.shadow,
+}
 
 
 def render(
@@ -122,7 +128,7 @@ def _guardrails(verdicts: Sequence[Recorded], config: RolloutConfig) -> list[dic
     drawn = []
     for name in (ERRORS, P99, *RATES):
         scale = scale_of(name, config)
-        found = [each for each in segments(verdicts, name, lambda _, v, of=scale.of: of(v)) if each.known]  # type: ignore[misc]
+        found = [each for each in segments(verdicts, name, scale.told) if each.known]
         if found:
             drawing = draw.against_threshold(CHECKS[name], found, scale.unit)
             drawn.append({"name": CHECKS[name], "unit": scale.unit, "drawing": drawing})
@@ -164,12 +170,7 @@ def _gateway(course: Course) -> dict[str, Any] | None:
     blocks = [each for step in course.steps for each in course.blocks.get(step, ())]
     if not blocks:
         return None
-    picks = {
-        "stable": lambda each: each.block.stable,
-        "candidate": lambda each: each.block.candidate,
-        "shadow": lambda each: each.shadow,
-    }
-    variants = {name: counts(blocks, pick) for name, pick in picks.items()}
+    variants = {name: counts(blocks, pick) for name, pick in _PICKS.items()}
     variants = {name: each for name, each in variants.items() if any(count.requests for count in each)}
     if not variants:
         return None
@@ -178,20 +179,17 @@ def _gateway(course: Course) -> dict[str, Any] | None:
         "rows": [
             _sums(step, name, [pick(each) for each in course.blocks.get(step, ())])
             for step in course.steps
-            for name, pick in picks.items()
+            for name, pick in _PICKS.items()
             if any(pick(each).requests for each in course.blocks.get(step, ()))
         ],
     }
 
 
 def _gateway_charts(variants: dict[str, tuple[Counts, ...]]) -> list[tuple[str, Markup]]:
-    figures = {
-        "Requests": ("requests a second", lambda each: each.requests / max(each.seconds, 1e-9)),
-        "Errors": (
-            "% of requests",
-            lambda each: 100 * each.errors / each.requests if each.requests else math.nan,
-        ),
-        "p99": ("ms, the slowest block", lambda each: math.nan if each.p99_ms is None else each.p99_ms),
+    figures: dict[str, tuple[str, Callable[[Counts], float]]] = {
+        "Requests": ("requests a second", _asked),
+        "Errors": ("% of requests", _failed),
+        "p99": ("ms, the slowest block", _slow),
     }
     return [
         (
@@ -207,7 +205,19 @@ def _gateway_charts(variants: dict[str, tuple[Counts, ...]]) -> list[tuple[str, 
     ]
 
 
-def _sums(step: str, variant: str, found: Sequence[Any]) -> dict[str, str]:
+def _asked(each: Counts) -> float:
+    return each.requests / each.seconds if each.seconds else math.nan
+
+
+def _failed(each: Counts) -> float:
+    return 100 * each.errors / each.requests if each.requests else math.nan
+
+
+def _slow(each: Counts) -> float:
+    return math.nan if each.p99_ms is None else each.p99_ms
+
+
+def _sums(step: str, variant: str, found: Sequence[Requests]) -> dict[str, str]:
     asked, failed = sum(each.requests for each in found), sum(each.errors for each in found)
     slow = sorted(each.p99_ms for each in found if each.p99_ms is not None and math.isfinite(each.p99_ms))
     return {

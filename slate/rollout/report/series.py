@@ -49,6 +49,10 @@ class Scale:
     of: Callable[[float], float]
     unit: str
 
+    def told(self, _check: Check, value: float, /) -> float:
+        """A figure of a check in ``unit``."""
+        return self.of(value)
+
 
 @dataclass(frozen=True)
 class Counts:

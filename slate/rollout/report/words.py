@@ -90,7 +90,8 @@ def lasted(time: timedelta) -> str:
     >>> lasted(timedelta(days=3, hours=4, minutes=5)), lasted(timedelta(seconds=2.5))
     ('3 d 4 h', '2 s')
     """
-    left, parts = max(int(time.total_seconds()), 0), []
+    left = max(int(time.total_seconds()), 0)
+    parts: list[str] = []
     for size, name in _UNITS:
         if left >= size or (name == "s" and not parts):
             parts.append(f"{left // size} {name}")

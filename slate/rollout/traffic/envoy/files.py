@@ -4,6 +4,7 @@
 listens.
 """
 
+import contextlib
 import json
 import os
 import uuid
@@ -48,7 +49,8 @@ def replace(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise GatewayError(f"{path}: cannot be written ({error}); make room, or correct its owner") from error
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from slate.clock import Clock, isoformat
 from slate.config import RolloutConfig
 from slate.errors import ConflictError, RolloutError, SlateError, StorageError
-from slate.release.channels import CANDIDATE, STABLE
+from slate.release.channels import CANDIDATE, SHADOW, STABLE
 from slate.release.rollouts import read_pointer
 from slate.rollout.gather import Gatherer
 from slate.rollout.judge.decide import blind_since, look
@@ -41,7 +41,8 @@ class _Memory:
     """What need not be read again of one rollout.
 
     ``number`` is that of the last verdict, ``open`` that verdict where it may not be acted on yet, and
-    ``unrecorded`` a verdict that could not be written. ``blind_since`` is of ``step``.
+    ``unrecorded`` a verdict that could not be written. ``blind_since`` is of ``step``; ``mirrors`` says that
+    the shadow has answered.
     """
 
     rollout_id: str
@@ -50,6 +51,7 @@ class _Memory:
     unrecorded: Verdict | None = None
     step: str = ""
     blind_since: datetime | None = None
+    mirrors: bool = False
 
 
 class Controller:
@@ -125,7 +127,17 @@ class Controller:
             self._guard(stored)
 
     def _split(self, state: State) -> Split:
-        return state.split(self._config.mirror_percent)
+        return state.split(self._config.mirror_percent if self._mirrors(state) else 0.0)
+
+    def _mirrors(self, state: State) -> bool:
+        """Whether the shadow has answered once. Copies that it could not take before would count as failed;
+        from then on those that it does not answer do."""
+        memory = self._memory
+        if state.status is RolloutStatus.SHADOW and not memory.mirrors:
+            told = self._driver.applied()
+            earlier = told is not None and told.rollout_id == state.salt and told.mirror_percent > 0
+            memory.mirrors = earlier or self._driver.answering(SHADOW) == {state.release_id}
+        return memory.mirrors
 
     def _tell_gateway(self, split: Split) -> bool:
         """Whether the gateway does it; where it cannot be told, the next tick tries again."""

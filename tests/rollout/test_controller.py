@@ -1,7 +1,7 @@
 """The controller on a real store, with a real log and the real judge; only the gateway is in memory."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Bench:
         self.gateway.releases = {
             "stable": frozenset({self.world.old}),
             "candidate": frozenset({self.world.new}),
+            "shadow": frozenset({self.world.new}),
         }
         self.rollout_id = start(self.world.store, self.world.new, self.config, "ann", self.world.clock)
         self.controller = self.another("one")
@@ -209,6 +210,26 @@ def test_nobody_meets_a_candidate_that_does_not_answer_with_the_release(bench: B
     assert bench.tick().status == "shadow"
     bench.gateway.releases["candidate"] = frozenset({bench.world.new})
     assert bench.tick().status == "canary"
+
+
+def test_requests_are_copied_once_the_shadow_has_answered_and_whatever_becomes_of_it_then(
+    bench: Bench,
+) -> None:
+    ready, copied = bench.gateway.releases.pop("shadow"), Split(bench.rollout_id, "shadow", 0, 100.0)
+    bench.tick()
+    assert bench.gateway.told == replace(copied, mirror_percent=0.0)
+    bench.gateway.releases["shadow"] = frozenset({bench.world.old})
+    bench.tick()
+    assert bench.gateway.told == replace(copied, mirror_percent=0.0)
+    bench.gateway.releases["shadow"] = ready
+    bench.tick()
+    assert bench.gateway.told == copied
+    del bench.gateway.releases["shadow"]
+    bench.tick()
+    bench.controller = bench.another("two")
+    bench.world.pass_(100)
+    bench.tick()
+    assert bench.gateway.told == copied, "what it does not answer now counts as failed"
 
 
 def test_a_shadow_that_fails_its_copies_is_aborted(bench: Bench) -> None:

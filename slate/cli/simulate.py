@@ -2,9 +2,7 @@
 
 import contextlib
 import json
-import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -123,38 +121,31 @@ def _own_stack(prepared: "Prepared", overrides: Sequence[str], console: Console)
         raise ConfigError(
             f"slate simulate needs {error.name}; install slate-recommender with the extras [serve,local]"
         ) from error
-    from slate.clock import VARIABLE, Scale
+    from slate.clock import VARIABLE, SystemClock, scale_of
     from slate.simulation.client import Address
     from slate.simulation.run import Stack
     from slate.simulation.trouble import SlowProxy
 
-    before = os.environ.get(VARIABLE)
-    # Before any clock is made: this process and all of the stack's share where compressed time began.
-    os.environ[VARIABLE] = str(Scale(prepared.time_scale, time.time()))
-    try:
-        with contextlib.closing(SlowProxy()) as proxy, contextlib.ExitStack() as entered:
-            with console.status("starting the stack") as status:
-                up = Up(
-                    prepared.store,
-                    prepared.folder / "stack",
-                    config=prepared.config_path,
-                    overrides=[*apart(prepared.folder / "stack"), *overrides],
-                    through={"candidate": proxy.port},
-                    tell=lambda line: status.update(escape(line)),
-                )
-                entered.enter_context(up)
-            yield Stack(
-                Address(up.gateway_url, up.events_url, up.api_key),
-                prepared.time_scale,
-                candidate_pid=lambda: up.pid("candidate"),
-                candidate_port=up.ports.candidate,
-                proxy=proxy,
+    folder = prepared.folder / "stack"
+    with contextlib.closing(SlowProxy()) as proxy, contextlib.ExitStack() as entered:
+        with console.status("starting the stack") as status:
+            up = Up(
+                prepared.store,
+                folder,
+                config=prepared.config_path,
+                overrides=[*apart(folder), *overrides],
+                time_scale=prepared.time_scale,
+                through={"candidate": proxy.port},
+                tell=lambda line: status.update(escape(line)),
             )
-    finally:
-        if before is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before
+            entered.enter_context(up)
+        yield Stack(
+            Address(up.gateway_url, up.events_url, up.api_key),
+            SystemClock(scale_of(up.environment.get(VARIABLE))),
+            candidate_pid=lambda: up.pid("candidate"),
+            candidate_port=up.ports.candidate,
+            proxy=proxy,
+        )
 
 
 def _other_stack(prepared: "Prepared", url: str, events_url: str | None, key: str | None) -> "Stack":
@@ -169,7 +160,7 @@ def _other_stack(prepared: "Prepared", url: str, events_url: str | None, key: st
     if key is None:
         raise ConfigError("--key: the stack's API key is needed; 'slate up' shows it, or set SLATE_API_KEY")
     address = Address(url.rstrip("/"), (events_url or url).rstrip("/"), key)
-    return Stack(address, SystemClock().scale.factor)
+    return Stack(address, SystemClock())
 
 
 def _run(
@@ -185,7 +176,7 @@ def _run(
     from slate.simulation.run import simulate as run
 
     print_releases(prepared.releases, console)
-    with CourseView(stack.time_scale, console) as view:
+    with CourseView(stack.clock.scale.factor, console) as view:
         outcome = run(prepared, stack, overrides=overrides, days=days, listener=view.show)
     if outcome is None:
         raise ConfigError(f"--days {days:g}: the rollout had not begun when they were over; give it more")

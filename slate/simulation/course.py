@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from slate.clock import Clock
+from slate.clock import SystemClock
 from slate.errors import SlateError
 from slate.rollout.state import State, read_state
 from slate.rollout.verdicts import Recorded, last_verdict
@@ -44,7 +44,7 @@ Listener = Callable[[Course], None]
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a rollout runs: the store it is kept in, who comes when, and how fast time passes there.
+    """Where a rollout runs: the store it is kept in, who comes when, and the clock that all go by.
 
     ``start`` starts it and gives its id, ``warm_s`` real seconds after the first user came.
     """
@@ -53,8 +53,7 @@ class Setting:
     address: Address
     tastes: Tastes
     visits: Iterable[Visit]
-    time_scale: float
-    clock: Clock
+    clock: SystemClock
     run: str
     start: Callable[[], str]
     warm_s: float = 2.0
@@ -69,7 +68,7 @@ async def run_course(setting: Setting, meddle: Meddle, listener: Listener) -> Co
     course, ended = Course(), asyncio.Event()
     async with Client(setting.address, setting.clock, setting.run) as client:
         users = asyncio.create_task(
-            come(setting.visits, setting.time_scale, setting.tastes, client, course.traffic)
+            come(setting.visits, setting.clock.scale.factor, setting.tastes, client, course.traffic)
         )
         following = asyncio.create_task(_follow(setting, course, meddle, listener, ended))
         try:
@@ -102,7 +101,7 @@ def _look(store: ObjectStore, rollout_id: str, course: Course) -> None:
     try:
         course.state = read_state(store, rollout_id).state
         known = course.verdict.number if course.verdict else 0
-        course.verdict = last_verdict(store, rollout_id, known)
+        course.verdict = last_verdict(store, rollout_id, known) or course.verdict
     except SlateError:
         return  # A store that cannot be read now may be in a moment; the rollout goes on without us.
     course.moves += [course.seconds] * (course.state.sequence - len(course.moves))

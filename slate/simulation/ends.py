@@ -89,8 +89,9 @@ def ended(store: ObjectStore, state: State, config: RolloutConfig) -> Ended:
 
 
 def _estimate(store: ObjectStore, state: State, config: RolloutConfig) -> Estimate | None:
-    last = last_verdict(store, state.rollout_id, state.last_verdict)
-    for _, verdict in verdicts_back(store, state.rollout_id, last.number if last else 0):
+    newer = last_verdict(store, state.rollout_id, state.last_verdict)
+    last = newer.number if newer else state.last_verdict
+    for _, verdict in verdicts_back(store, state.rollout_id, last):
         for check in verdict.checks:
             found = _relative(check, verdict.step, config) if check.name == ENGAGEMENT else None
             if found is not None:

@@ -15,7 +15,7 @@ SHOWN: Final = 10
 BEGAN: Final = 1_760_000_000
 _DAY: Final = 86_400
 #: How much of what that recommender showed followed the user's taste.
-_PERSONAL: Final = 1.5
+_PERSONAL: Final = 2.5
 
 
 def write_past(world: World) -> pa.Table:

@@ -30,11 +30,11 @@ class Stack:
     """A stack that is up, as far as a simulation may reach into it.
 
     ``candidate_pid`` is that of the candidate's server, ``candidate_port`` where it listens; ``proxy`` is
-    what the gateway asks in its place.
+    what the gateway asks in its place. ``clock`` tells the time as the stack's processes know it.
     """
 
     address: Address
-    time_scale: float
+    clock: SystemClock
     candidate_pid: Callable[[], int | None] = lambda: None
     candidate_port: int = 0
     proxy: SlowProxy | None = None
@@ -69,10 +69,9 @@ def simulate(
         address=stack.address,
         tastes=world.tastes,
         visits=visits(world, prepared.visits_per_day, days),
-        time_scale=stack.time_scale,
-        clock=SystemClock(),
+        clock=stack.clock,
         run=uuid.uuid4().hex[:8],
-        start=lambda: start(store, prepared.releases.candidate, config.rollout, by=_BY),
+        start=lambda: start(store, prepared.releases.candidate, config.rollout, by=_BY, clock=stack.clock),
     )
     killer = Killer(stack.candidate_pid)
     trouble: dict[Candidate, Meddle] = {Candidate.BROKEN: killer}

@@ -77,7 +77,7 @@ class Opened:
         """Of the gateway that the configuration names."""
         from slate.rollout.traffic.open import open_driver
 
-        return open_driver(self.config.rollout.gateway, self.store, self.clock)
+        return open_driver(self.config.rollout.gateway, self.store)
 
     def by_hand(self, split: "Split") -> str:
         """How a person would tell the gateway; of a cluster, too, where the gateway is this machine's."""

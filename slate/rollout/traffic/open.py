@@ -1,12 +1,11 @@
 """The driver that the configuration names."""
 
-from slate.clock import Clock
 from slate.config import GatewayConfig
 from slate.rollout.traffic.driver import Driver
 from slate.storage import ObjectStore
 
 
-def open_driver(config: GatewayConfig, store: ObjectStore, clock: Clock) -> Driver:
+def open_driver(config: GatewayConfig, store: ObjectStore) -> Driver:
     """What tells the gateway of this configuration who meets which variant.
 
     Args:
@@ -19,7 +18,7 @@ def open_driver(config: GatewayConfig, store: ObjectStore, clock: Clock) -> Driv
     if config.driver == "kubernetes":
         from slate.rollout.traffic.kubernetes.driver import KubernetesDriver
 
-        return KubernetesDriver.connect(config, store, clock)
+        return KubernetesDriver.connect(config, store)
     from slate.rollout.traffic.envoy.driver import EnvoyDriver
 
     return EnvoyDriver(config, store)

@@ -1,11 +1,11 @@
 """The driver of a cluster's gateway: patches two objects, asks the pods, and reads Prometheus."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
-from slate.clock import Clock, SystemClock
 from slate.config import GatewayConfig
 from slate.errors import GatewayError
 from slate.release.channels import CANDIDATE, SHADOW, STABLE
@@ -41,14 +41,14 @@ class KubernetesDriver:
         store: where the gateway's figures are kept.
     """
 
-    def __init__(self, config: GatewayConfig, api: Api, store: ObjectStore, clock: Clock) -> None:
-        self._config, self._api, self._store, self._clock = config, api, store, clock
+    def __init__(self, config: GatewayConfig, api: Api, store: ObjectStore) -> None:
+        self._config, self._api, self._store = config, api, store
         self._log: BlockLog | None = None
 
     @classmethod
-    def connect(cls, config: GatewayConfig, store: ObjectStore, clock: Clock | None = None) -> Self:
+    def connect(cls, config: GatewayConfig, store: ObjectStore) -> Self:
         """The driver of the cluster that this process runs in, or that its kubeconfig names."""
-        return cls(config, Api(config.namespace), store, clock or SystemClock())
+        return cls(config, Api(config.namespace), store)
 
     def apply(self, split: Split) -> None:
         """Patch what differs: users first, then the mirror."""
@@ -96,7 +96,7 @@ class KubernetesDriver:
             return
         clusters = self._clusters()
         found = Prometheus(self._config.prometheus).stand([name for name in clusters.values() if name])
-        age = self._clock.now().timestamp() - found.scraped
+        age = time.time() - found.scraped  # Real seconds, as Prometheus counts them.
         if age > _STALE_SECONDS:
             raise GatewayError(
                 f"Prometheus at {self._config.prometheus}: asked the gateway {age:.0f} s ago; see its targets"

@@ -52,7 +52,7 @@ def driver(url: str, store: ObjectStore) -> KubernetesDriver:
     configuration = Configuration(host=url)
     configuration.retries = False
     config = GatewayConfig(driver="kubernetes", prometheus=url, block_s=5)
-    return KubernetesDriver(config, Api("slate", ApiClient(configuration)), store, SystemClock())
+    return KubernetesDriver(config, Api("slate", ApiClient(configuration)), store)
 
 
 def unfit(documents: list[Any]) -> list[str]:
@@ -122,13 +122,13 @@ def test_an_api_that_refuses_or_is_away_is_named(cluster: Cluster, url: str, sto
     configuration = Configuration(host=url)
     configuration.retries = False
     config = GatewayConfig(driver="kubernetes")
-    driver = KubernetesDriver(config, Api("slate", ApiClient(configuration)), store, SystemClock())
+    driver = KubernetesDriver(config, Api("slate", ApiClient(configuration)), store)
     cluster.refused = 403
     with pytest.raises(GatewayError, match="403 Forbidden; see the Role"):
         driver.apply(FIVE)
     gone = Configuration(host="http://127.0.0.1:1")
     gone.retries = False
-    driver = KubernetesDriver(config, Api("slate", ApiClient(gone)), store, SystemClock())
+    driver = KubernetesDriver(config, Api("slate", ApiClient(gone)), store)
     with pytest.raises(GatewayError, match="does not answer"):
         driver.applied()
     with pytest.raises(ConfigError, match=r"gateway\.prometheus"):
@@ -142,7 +142,7 @@ def test_it_is_found_through_a_kubeconfig(
     place = "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION"
     monkeypatch.setattr(place, str(kubeconfig(tmp_path, url)))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    found = open_driver(GatewayConfig(driver="kubernetes"), store, SystemClock())
+    found = open_driver(GatewayConfig(driver="kubernetes"), store)
     found.apply(FIVE)
     assert cluster.context["threshold"] == 500
 
@@ -169,7 +169,7 @@ class TestBlocks:
         assert (block.candidate.requests, block.candidate.errors) == (20, 10)
         assert block.stable.p99_ms == pytest.approx(24.85)
         # Two controllers later, with a proxy that began again and a second one.
-        other = KubernetesDriver(driver._config, driver._api, store, SystemClock())
+        other = KubernetesDriver(driver._config, driver._api, store)
         cluster.series = lambda: [
             *counted("0", 40, 1),
             *counted("0", 7, 0, proxy="p1"),

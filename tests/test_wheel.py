@@ -36,6 +36,10 @@ def test_the_configurations_are_where_the_default_is_looked_for(names: set[str])
     assert {"slate/conf/movielens.yaml", "slate/conf/base.yaml"} <= names
 
 
+def test_the_gateways_settings_are_where_the_local_gateway_looks_for_them(names: set[str]) -> None:
+    assert {"slate/gateway/assign.lua", "slate/gateway/policies.yaml"} <= names
+
+
 def test_nothing_of_a_checkout_is_in_it(names: set[str]) -> None:
     roots = {name.split("/")[0] for name in names}
     assert {r for r in roots if not r.endswith(".dist-info")} == set(PACKAGES)

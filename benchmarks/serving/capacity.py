@@ -58,12 +58,19 @@ def find(bench: Bench, running: Running, world: World, seconds: float) -> Capaci
 
 
 def climb(first: float, holds: Callable[[float], bool]) -> None:
-    """Try rates until the highest that holds is known to a step: up from the first if it holds, else down."""
-    rising = holds(first)
+    """Try rates until the highest that holds is known to a step: up from the first if it holds, else down.
+
+    A rate that fails is tried once more before it counts: chance alone crowds some requests of a short run.
+    """
+
+    def kept(rate: float) -> bool:
+        return holds(rate) or holds(rate)
+
+    rising = kept(first)
     rate = first
     for _ in range(_STEPS - 1):
         rate *= _UP if rising else _DOWN
-        if holds(rate) is not rising:
+        if kept(rate) is not rising:
             return
 
 

@@ -16,6 +16,7 @@ from slate.recommend.online.online import Expose, Fallen, Loaded, OnlineEngine
 from slate.recommend.online.sources import Failed, SourceThreads
 from slate.recommend.online.stages import Filtered, Observer, Stages
 from slate.recommend.online.tracing import Tracing
+from slate.recommend.online.turns import giving_way
 from slate.release.manifest import Manifest
 from slate.storage import ObjectStore
 
@@ -94,7 +95,8 @@ class Host:
         self.sources.close()
 
     def _load(self, directory: Path, manifest: Manifest) -> Loaded:
-        return load(directory, manifest, self._surroundings)
+        with giving_way(lambda: self.engine.admission.held > 0):
+            return load(directory, manifest, self._surroundings)
 
     def _take(self, release: Loaded) -> None:
         """On the loop: swap between two requests, and watch the new release from now on."""

@@ -190,10 +190,6 @@ def test_arguments_of_the_server_exist() -> None:
                 assert f'"{argument.partition("=")[0]}"' in source, argument
 
 
-#: Commands of manifests whose parts are not there yet.
-LATER = {"rollout": ("watch",)}
-
-
 def test_commands_exist() -> None:
     from slate.cli.main import app
 
@@ -207,10 +203,7 @@ def test_commands_exist() -> None:
         group = known.commands.get(words[0])  # type: ignore[attr-defined]
         if group is None or not hasattr(group, "commands"):
             continue  # comes with a later part
-        known_words = {*group.commands, *LATER.get(words[0], ())}
-        assert words[1] in known_words, " ".join(words)
-    for name, words in LATER.items():
-        assert not set(words) & set(known.commands[name].commands)  # type: ignore[attr-defined]
+        assert words[1] in group.commands, " ".join(words)
 
 
 def test_secrets_are_those_that_terraform_keeps_a_place_for() -> None:

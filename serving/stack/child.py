@@ -70,16 +70,16 @@ class Child:
         """Whether it does its work."""
         return self.running and (self.spec.ready is None or self.spec.ready())
 
-    def look(self) -> bool:
-        """Start or end the process, as is due; whether one was started."""
+    def look(self) -> None:
+        """Start or end the process, as is due."""
         now = time.monotonic()
         if self._process is not None and self._process.poll() is not None:
             self._ended(now)
-        started = self.wanted and self._process is None and now >= self._not_before and self._start(now)
+        if self.wanted and self._process is None and now >= self._not_before:
+            self._start(now)
         if not self.wanted and self._process is not None:
             self._end(now)
         trim(self.spec.log)
-        return started
 
     def kill(self) -> None:
         """End it at once."""
@@ -93,7 +93,7 @@ class Child:
         """Whether it ended after it was not wanted any more."""
         return self._process is None
 
-    def _start(self, now: float) -> bool:
+    def _start(self, now: float) -> None:
         try:
             self.spec.log.parent.mkdir(parents=True, exist_ok=True)
             with self.spec.log.open("ab") as log:
@@ -108,9 +108,8 @@ class Child:
                 )
         except OSError as error:
             self._failed(now, f"cannot be started ({error})")
-            return False
+            return
         self._started, self._told_to_end = now, 0.0
-        return True
 
     def _end(self, now: float) -> None:
         assert self._process is not None  # noqa: S101 (for mypy)

@@ -99,6 +99,7 @@ class Stack:
         self._children: dict[str, Child] = {}
         self._demand = Demand(open_store(store), tell)
         self._up = False
+        self._written: dict[str, int] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stack", daemon=True)
 
@@ -145,7 +146,7 @@ class Stack:
             self._want((ROLLOUT,))
             self._wait((ROLLOUT,))
             self._up = True
-            self._write()
+            self._write(self._running())
             self._thread.start()
         except BaseException:
             self._end()
@@ -216,12 +217,17 @@ class Stack:
         variants = self._demand.variants()
         self._children[CANDIDATE].wanted = CANDIDATE in variants
         self._children[SHADOW].wanted = SHADOW in variants and self._shadow
-        started = [child.look() for child in self._children.values()]
-        if any(started):
-            self._write()
+        for child in self._children.values():
+            child.look()
+        running = self._running()
+        if running != self._written:
+            self._write(running)
 
-    def _write(self) -> None:
-        running = {name: child.pid for name, child in self._children.items()}
+    def _running(self) -> dict[str, int]:
+        pids = {name: child.pid for name, child in self._children.items()}
+        return {name: pid for name, pid in pids.items() if pid is not None}
+
+    def _write(self, running: Mapping[str, int]) -> None:
         facts: dict[str, Any] = {
             "ready": self._up,
             "store": self.store,
@@ -231,7 +237,8 @@ class Stack:
             "ports": {name: self._port(name) for name in self._children},
             "logs": str(self._commands.logs),
         }
-        self._record.write(facts, {name: pid for name, pid in running.items() if pid is not None})
+        self._record.write(facts, running)
+        self._written = dict(running)
 
     def _port(self, name: str) -> int | None:
         found = {each: getattr(self.ports, each) for each in (*VARIANTS, EVENTS)} | {

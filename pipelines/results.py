@@ -49,6 +49,10 @@ class Failure:
     exit_code: int
     certain: bool
 
+    def to_dict(self) -> dict[str, str]:
+        """What programs are told of it."""
+        return {"step": self.step, "error": self.error, "message": self.message, "log": str(self.log)}
+
 
 @dataclass(frozen=True)
 class StepResult:

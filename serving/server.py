@@ -6,12 +6,10 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Any
 
 import kserve
-import uvicorn
 import uvloop
 from kserve import model_server
 from kserve.protocol.rest.server import RESTServer
@@ -26,29 +24,12 @@ from serving.openapi import document
 from serving.rpc import Grpc
 from serving.state import State
 from slate.errors import ConfigError
+from slate.web.door import door
 
 logger = logging.getLogger(__name__)
 
 #: What is open while a server serves, and what it waits for, if anything.
 Alongside = AbstractAsyncContextManager["asyncio.Future[None] | None"]
-
-#: How long after the last accept a connection may still bring its request, in seconds.
-_LATE: Final = 0.3
-
-
-class _Http(uvicorn.Server):
-    """Uvicorn without signal handlers of its own, which closes its door before its connections."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def shutdown(self, sockets: Any = None) -> None:
-        for server in self.servers:
-            server.close()
-        # Requests on connections accepted a moment ago are still on their way: they get their answers.
-        await asyncio.sleep(_LATE)
-        await super().shutdown(sockets)
 
 
 def listening(port: int) -> socket.socket:
@@ -76,19 +57,15 @@ class _Rest(RESTServer):
         super().create_application()
         add_handlers(model_server.app)
         model_server.app.openapi = lambda: document(self._state.config)
-        self.config = uvicorn.Config(
+        config = self._state.config
+        self._server = door(
             FastPath(model_server.app, self._state),
-            host="0.0.0.0",  # noqa: S104 (a container's port)
-            port=self._state.config.http_port,
-            http=protocol(self._state),  # type: ignore[arg-type]
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            timeout_keep_alive=65,
-            timeout_graceful_shutdown=int(max(self._state.config.grace_s, 1)),
+            "0.0.0.0",  # noqa: S104 (a container's port)
+            config.http_port,
+            config.grace_s,
+            protocol(self._state),
         )
-        self._server = _Http(self.config)
+        self.config = self._server.config
 
     async def start(self) -> None:
         """Serve until told to leave."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pipelines.results import RunResult
 
 BATCH: Final = "batch"
-_EVERYBODY: Final = "0/1"
 _LAST: Final = "finish_precompute"
 
 
@@ -92,20 +91,13 @@ def _absolute(config: SlateConfig) -> SlateConfig:
 
 
 def _machine_readable(result: "RunResult", report: Path | None) -> dict[str, Any]:
-    failure = result.failure
     return {
         "run_id": result.run_id,
         "status": result.status,
         "seconds": round(result.seconds, 3),
         "report": str(report) if report else None,
         "metrics": dict(result.step(_LAST).metrics),
-        "failure": failure
-        and {
-            "step": failure.step,
-            "error": failure.error,
-            "message": failure.message,
-            "log": str(failure.log),
-        },
+        "failure": result.failure and result.failure.to_dict(),
     }
 
 

@@ -196,7 +196,6 @@ def failed_checks(result: "RunResult") -> list[str]:
 
 def machine_readable(result: "RunResult") -> dict[str, Any]:
     """A run as JSON: what became of each step, where things lie, and what was measured."""
-    failure = result.failure
     return {
         "run_id": result.run_id,
         "status": result.status,
@@ -208,13 +207,7 @@ def machine_readable(result: "RunResult") -> dict[str, Any]:
         "unrecorded": unrecorded(result),
         "report": str(result.report) if result.report else None,
         "metrics": dict(result.step("evaluate").metrics),
-        "failure": failure
-        and {
-            "step": failure.step,
-            "error": failure.error,
-            "message": failure.message,
-            "log": str(failure.log),
-        },
+        "failure": result.failure and result.failure.to_dict(),
         "steps": [
             {
                 "step": step.step,

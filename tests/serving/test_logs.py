@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from serving.logs import REQUEST_ID, Bounded, JsonLines
+from serving.logs import REQUEST_ID, with_request
+from slate.web.logs import Bounded, JsonLines
 
 STORM = 100_000
 
@@ -23,7 +24,7 @@ class Sink:
     def __init__(self, **bounds: Any) -> None:
         self.text = io.StringIO()
         inner = logging.StreamHandler(self.text)
-        inner.setFormatter(JsonLines(lambda: {"trace_id": "0af7"}))
+        inner.setFormatter(JsonLines(with_request(lambda: {"trace_id": "0af7"})))
         self.time = 0.0
         self.handler = Bounded(inner, now=lambda: self.time, **bounds)
         self.log = logging.Logger("slate.test")

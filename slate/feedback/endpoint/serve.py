@@ -1,19 +1,15 @@
 """From a configuration to an endpoint that answers, until it is told to go."""
 
 import asyncio
-import contextlib
-import json
 import logging
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import uvicorn
 import uvloop
 
-from slate.clock import Clock, SystemClock, isoformat
+from slate.clock import Clock, SystemClock
 from slate.config import DatasetConfig, FeedbackConfig
 from slate.feedback.endpoint.app import EventsApp
 from slate.feedback.endpoint.intake import Intake
@@ -23,28 +19,13 @@ from slate.feedback.open import open_queue, open_state
 from slate.feedback.partitions import events_stream
 from slate.feedback.queue import EVENTS, EXPOSURES, QUARANTINE
 from slate.feedback.signing import VARIABLE, Signer
+from slate.web.door import door
+from slate.web.logs import log_to
 
 if TYPE_CHECKING:
     from slate.feedback.endpoint.tokens import Tokens
 
 _log = logging.getLogger(__name__)
-
-#: How long after the last accept a connection may still bring its request, in seconds.
-_LATE: Final = 0.3
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line: when, how bad, where from, what."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(
-            {
-                "at": isoformat(SystemClock().now()),
-                "level": record.levelname.lower(),
-                "logger": record.name,
-                "message": record.getMessage(),
-            }
-        )
 
 
 def serve(
@@ -83,21 +64,6 @@ def serve(
         state.close()
 
 
-class _Http(uvicorn.Server):
-    """Uvicorn without signal handlers of its own, which closes its door before its connections."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def shutdown(self, sockets: Any = None) -> None:
-        for server in self.servers:
-            server.close()
-        # Requests on connections accepted a moment ago are still on their way: they get their answers.
-        await asyncio.sleep(_LATE)
-        await super().shutdown(sockets)
-
-
 async def _until_told(app: EventsApp, config: FeedbackConfig, host: str) -> None:
     loop = asyncio.get_running_loop()
     told: asyncio.Future[signal.Signals] = loop.create_future()
@@ -110,21 +76,7 @@ async def _until_told(app: EventsApp, config: FeedbackConfig, host: str) -> None
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, tell, number)
-    server = _Http(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=config.port,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=65,
-            timeout_graceful_shutdown=int(max(config.grace_s, 1)),
-        )
-    )
+    server = door(app, host, config.port, config.grace_s)
     serving: asyncio.Future[Any] = asyncio.ensure_future(server.serve())
     await asyncio.wait([serving, told], return_when=asyncio.FIRST_COMPLETED)
     if not serving.done():
@@ -135,10 +87,8 @@ async def _until_told(app: EventsApp, config: FeedbackConfig, host: str) -> None
 
 
 def log_as_json() -> None:
-    """Send everything that is logged to stderr, a JSON object a line; nothing of single requests."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    """Send everything that is logged to stderr, bounded, a JSON object a line; nothing of single requests."""
+    log_to(logging.StreamHandler())
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

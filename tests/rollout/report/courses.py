@@ -33,8 +33,9 @@ def canary_checks(users: int, effect: float, slower: float, share: float) -> tup
     rng = np.random.default_rng(users)
     value = 2 * (effect + rng.normal(0, width / 8))
     bounds = {"low": value - width, "high": value + width}
-    p99 = math.log1p(slower) + rng.normal(0, width / 8)
-    slow = Status.FAILED if p99 - width > math.log1p(0.25) else Status.PASSED
+    apart = 25 / math.sqrt(users)
+    p99 = math.log1p(slower) + rng.normal(0, apart / 8)
+    slow = Status.FAILED if p99 - apart > math.log1p(0.25) else Status.PASSED
     each = (users - int(users * share), int(users * share))
     rate = {"stable": 0.1, "candidate": 0.1, "low": -width / 8, "high": width / 8, "users": each}
     return (
@@ -62,8 +63,8 @@ def canary_checks(users: int, effect: float, slower: float, share: float) -> tup
             slow,
             value=p99,
             threshold=math.log1p(0.25),
-            low=p99 - width,
-            high=p99 + width,
+            low=p99 - apart,
+            high=p99 + apart,
             stable=80.0,
             candidate=80 * (1 + slower),
         ),
@@ -71,7 +72,9 @@ def canary_checks(users: int, effect: float, slower: float, share: float) -> tup
             check(name, value=0.002, threshold=0.05, **rate)
             for name in ("empty_slates", "fallback", "repeats")
         ),
-        check("coverage", value=-0.01, threshold=0.0, **rate),
+        check(
+            "coverage", value=-0.01, threshold=0.0, **(rate | {"low": -0.01 - width, "high": -0.01 + width})
+        ),
         check("negative_actions", Status.UNSURE, value=0.001, threshold=0.05, **rate),
     )
 
@@ -106,9 +109,9 @@ class Course:
         self.number += 1
         self.at += timedelta(minutes=10)
         verdict = Verdict(
-            rollout_id=ID, step=self.moves[-1].step, percent=self.moves[-1].threshold / 100, at=isoformat(self.at),
-            decision=decision, blind=bool(more.pop("blind", False)), reasons=reasons or ("every check has passed",),
-            checks=tuple(checks), **more,  # type: ignore[arg-type]
+            rollout_id=ID, step=self.moves[-1].step, percent=self.moves[-1].threshold / 100,
+            at=isoformat(self.at), decision=decision, blind=bool(more.pop("blind", False)),
+            reasons=reasons or ("every check has passed",), checks=tuple(checks), **more,  # type: ignore[arg-type]
         )  # fmt: skip
         record(self.store, verdict, self.number)
 
@@ -162,14 +165,14 @@ class Course:
         """What the gateway counted in the looks that are over."""
         log = BlockLog(self.store, ID, step)
         rng = np.random.default_rng(len(step))
-        for place in range(4 * looks):
-            at = self.at - timedelta(seconds=150 * (4 * looks - place))
+        for place in range(2 * looks):
+            at = self.at - timedelta(seconds=300 * (2 * looks - place))
             asked = int(rng.poisson(4000 * candidate))
             stable = Requests(4000 - asked, int(rng.poisson(4)), 80 + float(rng.normal(0, 6)))
             p99 = 80 * (1 + self.slower) + float(rng.normal(0, 9)) if asked else None
             ours = Requests(asked, int(rng.poisson(0.001 * asked)), p99)
             shadow = Requests(3900, 2, 95.0) if step == "shadow" else Requests(0, 0, None)
-            log.add(Counted(Block(at, 150.0, stable, ours), shadow), {"place": place})
+            log.add(Counted(Block(at, 300.0, stable, ours), shadow), {"place": place})
 
     def save(self) -> LocalStore:
         """Write the state and the pointer."""
@@ -197,7 +200,7 @@ def promoted(folder: Path) -> Course:
 
 
 def aborted(folder: Path) -> Course:
-    course = Course(folder, effect=-0.01, slower=0.6)
+    course = Course(folder, effect=-0.01, slower=0.32)
     course.shadow()
     course.step(1, Decision.ADVANCE)
     failed = course.step(5, Decision.ADVANCE)
@@ -212,7 +215,6 @@ def aborted(folder: Path) -> Course:
 
 def under_way(folder: Path) -> Course:
     course = Course(folder)
-    course.shadow()
     course.step(1, Decision.ADVANCE)
     course.move(RolloutStatus.CANARY, "5", 500)
     course.look(
@@ -233,9 +235,7 @@ def in_shadow(folder: Path) -> Course:
 
 def inconclusive(folder: Path) -> Course:
     course = Course(folder, effect=0.0)
-    course.shadow()
-    for percent in (1, 5, 25, 50):
-        course.step(percent, Decision.INCONCLUSIVE if percent == 50 else Decision.ADVANCE)
+    course.step(50, Decision.INCONCLUSIVE)
     course.move(RolloutStatus.INCONCLUSIVE, "50", 0, reason="undecided after 1209600 s")
     return course
 

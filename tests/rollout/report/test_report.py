@@ -66,11 +66,16 @@ def paged(course: Course) -> str:
     return render(found, slices, without, config, now)
 
 
+@pytest.fixture(scope="module")
+def promoted(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return paged(courses.promoted(tmp_path_factory.mktemp("promoted")))
+
+
 @pytest.mark.parametrize(("make", "word", "tone", "texts"), PAGES, ids=[page[0].__name__ for page in PAGES])
 def test_a_page(
-    tmp_path: Path, make: Callable[[Path], Course], word: str, tone: str, texts: list[str]
+    tmp_path: Path, promoted: str, make: Callable[[Path], Course], word: str, tone: str, texts: list[str]
 ) -> None:
-    html = paged(make(tmp_path))
+    html = promoted if make is courses.promoted else paged(make(tmp_path))
     assert f'<div class="banner {tone}">\n  <div class="word">{word}</div>' in html
     for text in (*texts, RELEASE, STABLE):
         assert text in html, text
@@ -83,8 +88,8 @@ def test_a_page(
     assert any("Share of users that met the candidate" in drawing for drawing in drawings)
 
 
-def test_charts_are_of_every_step_and_guardrail(tmp_path: Path) -> None:
-    html = paged(courses.promoted(tmp_path))
+def test_charts_are_of_every_step_and_guardrail(promoted: str) -> None:
+    html = promoted
     for step in ("1", "5", "25", "50"):
         assert f"Engagement against stable in step {step}" in html
     for title in (
@@ -100,10 +105,9 @@ def test_charts_are_of_every_step_and_guardrail(tmp_path: Path) -> None:
     assert "Evidence against the meant shares" in html
 
 
-def test_verdicts_that_say_the_same_are_one_row(tmp_path: Path) -> None:
-    html = paged(courses.promoted(tmp_path))
+def test_verdicts_that_say_the_same_are_one_row(promoted: str) -> None:
     for numbers in ("1 to 23", "24", "49 to 71"):
-        assert f"<td>{numbers}</td>" in html, numbers
+        assert f"<td>{numbers}</td>" in promoted, numbers
 
 
 def test_many_verdicts_are_read_in_part_and_all_that_moved_something(tmp_path: Path) -> None:
@@ -126,32 +130,35 @@ def test_many_verdicts_are_read_in_part_and_all_that_moved_something(tmp_path: P
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
-    course = courses.promoted(tmp_path)
-    for key in (verdict_key(ID, 7), f"rollouts/{ID}/blocks/5/2026-06-01T00.json"):
-        course.store.exists(key) and course.store.delete(key)
+    course = courses.in_shadow(tmp_path)
+    for key in (verdict_key(ID, 1), f"rollouts/{ID}/blocks/shadow/2026-06-01T09.json"):
+        if course.store.exists(key):
+            course.store.delete(key)
         course.store.write_new(key, b"torn")
     html = paged(course)
     assert html.count("Could not be read") == 2
-    assert "000007.json: is no verdict" in html
+    assert "000001.json: is no verdict" in html
 
 
 def test_no_rollout_is_an_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no rollout has begun"):
         read_course(LocalStore(tmp_path))
     with pytest.raises(NotFoundError):
-        read_course(courses.promoted(tmp_path).save(), "r-2")
+        read_course(courses.without_anything(tmp_path).save(), "r-2")
 
 
 def test_the_command_writes_the_page(tmp_path: Path) -> None:
-    courses.aborted(tmp_path / "store").save()
+    courses.in_shadow(tmp_path / "store").save()
     out = tmp_path / "pages" / "it.html"
     arguments = ["rollout", "report", "--store", str(tmp_path / "store"), "--out", str(out)]
     ran = CliRunner().invoke(app, arguments)
     assert ran.exit_code == 0, ran.output
     assert "Aborted: " in ran.output
     assert '<div class="word">Aborted</div>' in out.read_text("utf-8")
+    courses.without_anything(tmp_path / "other").save()
+    arguments[3] = str(tmp_path / "other")
     told = json.loads(CliRunner().invoke(app, [*arguments, ID, "--json"]).stdout)
-    assert (told["rollout_id"], told["status"], told["word"]) == (ID, "aborted", "Aborted")
+    assert (told["rollout_id"], told["status"], told["word"]) == (ID, "shadow", "In shadow")
 
 
 def test_the_lead_tells_engagement_as_a_share_of_stables(tmp_path: Path) -> None:

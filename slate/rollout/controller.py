@@ -134,9 +134,12 @@ class Controller:
         from then on those that it does not answer do."""
         memory = self._memory
         if state.status is RolloutStatus.SHADOW and not memory.mirrors:
-            told = self._driver.applied()
-            earlier = told is not None and told.rollout_id == state.salt and told.mirror_percent > 0
-            memory.mirrors = earlier or self._driver.answering(SHADOW) == {state.release_id}
+            try:
+                told = self._driver.applied()
+                earlier = told is not None and told.rollout_id == state.salt and told.mirror_percent > 0
+                memory.mirrors = earlier or self._driver.answering(SHADOW) == {state.release_id}
+            except SlateError as error:
+                self._voice.problem(str(error))
         return memory.mirrors
 
     def _tell_gateway(self, split: Split) -> bool:

@@ -19,6 +19,7 @@ from tests.infra.rendered import rendered
 ROOT = Path(__file__).parents[2]
 WALK = ROOT / "docs" / "guides" / "kubectl-walk-through.md"
 GUIDES = (WALK, ROOT / "docs" / "guides" / "deploy-on-gke.md")
+ROLLOUTS = ROOT / "docs" / "guides" / "rollouts.md"
 KINDS = {
     "inferenceservice": "InferenceService",
     "httproute": "HTTPRoute",
@@ -63,7 +64,7 @@ def test_every_patch_of_the_walk_through_fits_what_is_deployed() -> None:
         assert schemas.problems(documents) + manifests.problems(documents) == []
         if kind == "envoyextensionpolicy":
             thresholds.append(document["spec"]["lua"][0]["filterContext"]["threshold"])
-    assert thresholds == [500, 2500, 0, 0]
+    assert thresholds == [0, 500, 2500, 0, 0]
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
@@ -78,7 +79,7 @@ def test_what_kubectl_is_asked_about_exists(guide: Path) -> None:
             assert (ROOT / words[-1] / "kustomization.yaml").exists()
 
 
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+@pytest.mark.parametrize("guide", (*GUIDES, ROLLOUTS), ids=lambda guide: guide.stem)
 def test_the_commands_of_slate_are_understood(guide: Path) -> None:
     for words in commands(guide, "slate"):
         command: Any = get_command(app)

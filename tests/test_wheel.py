@@ -40,6 +40,10 @@ def test_the_gateways_settings_are_where_the_local_gateway_looks_for_them(names:
     assert {"slate/gateway/assign.lua", "slate/gateway/policies.yaml"} <= names
 
 
+def test_manifests_of_a_move_can_be_printed_from_it(names: set[str]) -> None:
+    assert {f"slate/gateway/{name}.yaml" for name in ("route", "policies", "stable")} <= names
+
+
 def test_nothing_of_a_checkout_is_in_it(names: set[str]) -> None:
     roots = {name.split("/")[0] for name in names}
     assert {r for r in roots if not r.endswith(".dist-info")} == set(PACKAGES)

@@ -79,7 +79,7 @@ def test_what_kubectl_is_asked_about_exists(guide: Path) -> None:
             assert (ROOT / words[-1] / "kustomization.yaml").exists()
 
 
-@pytest.mark.parametrize("guide", (*GUIDES, ROLLOUTS), ids=lambda guide: guide.stem)
+@pytest.mark.parametrize("guide", [*GUIDES, ROLLOUTS], ids=lambda guide: guide.stem)
 def test_the_commands_of_slate_are_understood(guide: Path) -> None:
     for words in commands(guide, "slate"):
         command: Any = get_command(app)

@@ -119,12 +119,15 @@ class Controller:
             if told:
                 finish(self._store, stored.state, pointer, self._clock, self._after_promotion)
                 self._voice.over(stored.state)
-        elif stored.state.status is RolloutStatus.PROMOTING:
-            self._promote(self._guard(stored))
-        elif self._monotonic() >= self._next_look and not self._waits(stored.state):
+            return
+        stored = self._guard(stored)
+        if stored.state.status is RolloutStatus.PROMOTING:
+            self._promote(stored)
+        elif not stored.state.ended and self._is_time(stored.state):
             self._look(stored)
-        else:
-            self._guard(stored)
+
+    def _is_time(self, state: State) -> bool:
+        return self._monotonic() >= self._next_look and not self._waits(state)
 
     def _split(self, state: State) -> Split:
         return state.split(self._config.mirror_percent if self._mirrors(state) else 0.0)
@@ -259,13 +262,18 @@ class Controller:
             self._decided(stored, verdict)
 
     def _guard(self, stored: Stored) -> Stored:
-        """Between looks: a candidate whose last requests failed goes at once."""
+        """Before and between looks: a candidate whose last requests failed goes at once."""
         state, now = stored.state, self._clock.now()
         if state.status is RolloutStatus.SHADOW:
             return stored
         step, config = state.judged(), self._config_of(state)
+        try:
+            blocks = self._driver.blocks(step, now)
+        except SlateError as error:
+            self._voice.problem(str(error))  # The next look is blind for it.
+            return stored
         # Of fewer blocks than statistics need only the last requests are judged, so no alpha is spent here.
-        blocks = self._driver.blocks(step, now)[-(config.minimum_blocks - 1) :]
+        blocks = blocks[-(config.minimum_blocks - 1) :]
         check = error_check(blocks, config, config.alpha.total)
         if check.status is not Status.FAILED:
             return stored
@@ -304,8 +312,6 @@ class Controller:
 
     def _promote(self, stored: Stored) -> None:
         state, at = stored.state, isoformat(self._clock.now())
-        if state.status is not RolloutStatus.PROMOTING:
-            return
         problem = move_stable(self._store, state, self._clock)
         if problem:
             self._moved(stored, transition(state, aborted(state, at, CONTROLLER, problem)))

@@ -119,7 +119,7 @@ class RunResult:
     @property
     def rollout_id(self) -> str | None:
         """The rollout that this run started, if it did."""
-        return self._returned("start_rollout")
+        return self._returned("start_rollout") or None
 
     def _returned(self, step: str) -> str | None:
         value = self.step(step).outputs.get("Output")

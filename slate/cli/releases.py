@@ -253,7 +253,7 @@ def _refuse_during_rollout(store: ObjectStore, force: bool) -> None:
     if active and not force:
         raise ConflictError(
             f"rollout {active[0]} is active: moving a channel now would spoil it; "
-            f"end it with 'slate rollout abort {active[0]}', or add --force"
+            "end it with 'slate rollout abort --reason ...', or add --force"
         )
 
 

@@ -23,6 +23,7 @@ from slate.cli import (
     simulate,
     submit,
     tune,
+    up,
 )
 from slate.cli import compile as compile_commands
 from slate.errors import SlateError
@@ -58,6 +59,8 @@ app.command("submit")(submit.submit)
 app.command("schedule")(submit.schedule)
 app.command("recommend")(recommend.recommend)
 app.command("serve")(serve.serve)
+app.command("up")(up.up)
+app.command("down")(up.down)
 app.command("evaluate")(evaluate.evaluate)
 app.command("monitor")(monitor.monitor)
 app.command("tune")(tune.tune)

@@ -9,11 +9,13 @@ from slate import __version__
 from slate.cli import (
     bench,
     data,
+    doctor,
     evaluate,
     events,
     items,
     metrics,
     monitor,
+    off_policy,
     recommend,
     releases,
     rollout,
@@ -22,6 +24,7 @@ from slate.cli import (
     serve,
     simulate,
     submit,
+    train_worker,
     tune,
     up,
 )
@@ -61,11 +64,14 @@ app.command("recommend")(recommend.recommend)
 app.command("serve")(serve.serve)
 app.command("up")(up.up)
 app.command("down")(up.down)
+app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.command("monitor")(monitor.monitor)
 app.command("tune")(tune.tune)
+app.command("train-worker")(train_worker.train_worker)
 app.command("simulate")(simulate.simulate)
 app.command("metrics")(metrics.metrics)
+app.command("off-policy")(off_policy.off_policy)
 app.add_typer(data.app, name="data", help="Describe, check and compare data sets.")
 app.add_typer(runs.app, name="runs", help="List, inspect and compare recorded runs.")
 app.add_typer(events.app, name="events", help="Take in what users do, send it, and work it off.")

@@ -1,0 +1,1 @@
+"""What this machine, installation and store need for Slate to work, looked at one by one."""

@@ -19,7 +19,7 @@ from slate.rollout.report import draw
 from slate.rollout.report.course import Course
 from slate.rollout.report.series import Counts, counts, relative, scale_of, segments
 from slate.rollout.report.slices import Slice, forest
-from slate.rollout.report.words import CHECKS, check_of, headline, lasted, share, told, when
+from slate.rollout.report.words import CHECKS, check_of, headline, lasted, share, timeline, when
 from slate.rollout.report.words import relative as relative_words
 from slate.rollout.verdicts import Recorded
 
@@ -53,9 +53,10 @@ def render(
         state=state,
         headline=headline(course, now),
         tiles=_tiles(course, last, until),
+        decided=[(when(at), sentence, verdict) for at, sentence, verdict in timeline(history)],
         moves=[
-            {"at": when(move.at), "move": move, "share": share(move.threshold), "told": told(move, before)}
-            for before, move in zip((None, *history), history, strict=False)
+            {"at": when(move.at), "move": move, "share": share(move.threshold)}
+            for move in history[: -_ROWS - 1 : -1]
         ],
         traffic=draw.traffic("Share of users that met the candidate", history, until),
         engagement=_engagement(verdicts, config),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from slate.rollout.judge.engagement import ENGAGEMENT
@@ -37,6 +38,8 @@ _WORDS: Final = {
     RolloutStatus.ABORTED: ("Aborted", "bad"),
     RolloutStatus.INCONCLUSIVE: ("Inconclusive", "plain"),
 }
+#: So many moves within a step are told each.
+_TOGETHER: Final = 6
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -73,6 +76,27 @@ def told(move: Move, before: Move | None) -> str:
         left = "before any user met it" if before.threshold == 0 else f"taking it from {was} of users"
         return f"{who} aborted it, {left}: {move.reason}."
     return f"{who} ended it undecided, at {was} of users: {move.reason}."
+
+
+def timeline(history: Sequence[Move]) -> list[tuple[str, str, int | None]]:
+    """When, what as a sentence, and the verdict; shares that moved often within a step are told together."""
+    found: list[tuple[str, str, int | None]] = []
+    before: Move | None = None
+    for (_, step), run in groupby(history, key=lambda move: (move.status, move.step)):
+        alike = list(run)
+        told_one_by_one = len(alike) <= _TOGETHER
+        for move in alike if told_one_by_one else alike[:1]:
+            found.append((move.at, told(move, before), move.verdict))
+            before = move
+        if not told_one_by_one:
+            shares = sorted(move.threshold for move in alike)
+            ends = (
+                f"between {share(shares[0])} and {share(shares[-1])}, to {share(alike[-1].threshold)} at last"
+            )
+            sentence = f"The share moved {len(alike) - 1} times in step {step}, {ends}: {alike[-1].reason}."
+            found.append((alike[-1].at, sentence, alike[-1].verdict))
+            before = alike[-1]
+    return found
 
 
 def share(threshold: int) -> str:

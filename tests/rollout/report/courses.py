@@ -215,7 +215,7 @@ def aborted(folder: Path) -> Course:
 
 def under_way(folder: Path) -> Course:
     course = Course(folder)
-    course.step(1, Decision.ADVANCE)
+    course.move(RolloutStatus.CANARY, "1", 100)
     course.move(RolloutStatus.CANARY, "5", 500)
     course.look(
         Decision.HOLD, canary_checks(900, 0.0, 0.0, 0.05), "errors: the gateway does not tell it", blind=True
@@ -235,7 +235,8 @@ def in_shadow(folder: Path) -> Course:
 
 def inconclusive(folder: Path) -> Course:
     course = Course(folder, effect=0.0)
-    course.step(50, Decision.INCONCLUSIVE)
+    course.move(RolloutStatus.CANARY, "50", 5000)
+    course.look(Decision.INCONCLUSIVE, [], "undecided after 1209600 s")
     course.move(RolloutStatus.INCONCLUSIVE, "50", 0, reason="undecided after 1209600 s")
     return course
 
@@ -247,5 +248,5 @@ def without_anything(folder: Path) -> Course:
 def moving(folder: Path) -> Course:
     course = Course(folder, allocation="thompson")
     course.shadow()
-    course.thompson([0.05, 0.3, 0.55, 0.42, 0.7, 0.82, 0.93])
+    course.thompson([0.05, 0.3, 0.55, 0.42, 0.7, 0.82, 0.79, 0.93])
     return course

@@ -321,8 +321,6 @@ class CircuitBreaker(Strict):
 
 class PassiveHealthCheck(Strict):
     interval: Duration
-    split_external_local_origin_errors: bool
-    consecutive_local_origin_failures: Annotated[int, Field(ge=1)]
     consecutive_5xx_errors: Annotated[int, Field(ge=1, alias="consecutive5XxErrors")]
     base_ejection_time: Duration
     max_ejection_percent: Annotated[int, Field(ge=0, le=100)]

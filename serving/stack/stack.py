@@ -143,6 +143,8 @@ class Stack:
             self._wait((STABLE, EVENTS, CONSUMER))
             self._want((ENVOY,))
             self._wait((ENVOY,))
+            # In the middle of a rollout the controller sends users to the candidate at once.
+            self._wait([name for name in VARIANTS if self._children[name].wanted], needed=False)
             self._want((ROLLOUT,))
             self._wait((ROLLOUT,))
             self._up = True
@@ -187,8 +189,8 @@ class Stack:
         for name in names:
             self._children[name].wanted = True
 
-    def _wait(self, names: Sequence[str]) -> None:
-        """Until all of these do their work."""
+    def _wait(self, names: Sequence[str], needed: bool = True) -> None:
+        """Until all of these do their work; what is not ``needed`` may fail."""
         ends = time.monotonic() + _READY_SECONDS
         waiting = [self._children[name] for name in names]
         while True:
@@ -198,6 +200,8 @@ class Stack:
                 return
             for child in late:
                 if child.failures >= _TRIES or time.monotonic() > ends:
+                    if not needed:
+                        return
                     log = child.spec.log
                     raise GatewayError(f"{child.spec.name} does not start; the end of {log}:\n{tail(log)}")
             time.sleep(_LOOK_SECONDS)

@@ -68,8 +68,9 @@ def up(
         shadow=shadow,
         tell=lambda line: errors.print(escape(line)),
     )
-    # As Ctrl-C: what is up goes down in good order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # As Ctrl-C, when a terminal is closed too: what is up goes down in good order.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         errors.print("starting; a model server takes some seconds")
         with stack:

@@ -121,10 +121,7 @@ def _cluster(name: str, port: int, template: Template) -> dict[str, Any]:
         },
         "outlier_detection": {
             "interval": f"{ejection.interval_s}s",
-            "split_external_local_origin_errors": ejection.split,
-            "consecutive_local_origin_failure": ejection.failures,
-            "consecutive_5xx": ejection.answers,
-            "enforcing_consecutive_gateway_failure": 0,
+            "consecutive_5xx": ejection.failures,
             "enforcing_success_rate": 0,
             "base_ejection_time": f"{ejection.seconds}s",
             "max_ejection_percent": ejection.percent,

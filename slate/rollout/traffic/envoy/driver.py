@@ -65,13 +65,22 @@ class EnvoyDriver:
             time.sleep(_ASKED_SECONDS)
 
     def applied(self) -> Split | None:
-        """What the file says.
+        """What the file says; None as well where Envoy goes by another one: then it has to be told again.
+
+        One that is away goes by the file when it starts.
 
         Raises:
             GatewayError: it cannot be read.
         """
         text = self._text()
-        return None if text is None else split_of(text)
+        if text is None:
+            return None
+        split = split_of(text)
+        try:
+            followed = Admin(read_places(self._folder).admin).routes_version() == version_of(text)
+        except GatewayError:
+            return split
+        return split if followed else None
 
     def answering(self, variant: str) -> frozenset[str]:
         """The release that the variant's server says it answers with, once it is ready."""

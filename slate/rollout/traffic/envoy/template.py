@@ -22,12 +22,10 @@ _SIZES: Final = {"": 1, "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
 
 @dataclass(frozen=True)
 class Ejection:
-    """When a server is left out for a while: after so many failures in a row that are not its answers."""
+    """When a server is left out for a while: after so many ``failures`` in a row."""
 
     interval_s: float
     failures: int
-    answers: int
-    split: bool
     seconds: float
     percent: int
 
@@ -94,9 +92,7 @@ def read_template(folder: Path | None = None) -> Template:
         retries=backend.take("circuitBreaker.maxParallelRetries"),
         ejection=Ejection(
             interval_s=_seconds(backend.take("healthCheck.passive.interval")),
-            failures=backend.take("healthCheck.passive.consecutiveLocalOriginFailures"),
-            answers=backend.take("healthCheck.passive.consecutive5XxErrors"),
-            split=backend.take("healthCheck.passive.splitExternalLocalOriginErrors"),
+            failures=backend.take("healthCheck.passive.consecutive5XxErrors"),
             seconds=_seconds(backend.take("healthCheck.passive.baseEjectionTime")),
             percent=backend.take("healthCheck.passive.maxEjectionPercent"),
         ),

@@ -105,7 +105,10 @@ class Gateway:
         wanted = {"x-slate-rollout": split.rollout_id, "x-slate-step": split.step}
         wanted["x-slate-allocation"] = f"{split.threshold / 10_000:.4f}"
         ends = time.monotonic() + 10
-        while not wanted.items() <= self.ask("somebody").headers.items():
+        while True:
+            said = self.ask("somebody").said
+            if said is not None and wanted.items() <= said["headers"].items():
+                break
             assert time.monotonic() < ends
         for server in self.servers.values():
             server.asked.clear()

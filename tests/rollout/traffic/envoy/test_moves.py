@@ -149,6 +149,7 @@ def test_a_file_that_envoy_cannot_take_is_said(
         )
         with pytest.raises(GatewayError, match="does not take over"):
             driver.apply(Split("r1", "5", 500))
+        assert driver.applied() is None, "it was told, and does something else"
     assert running.ask("u").variant == "stable", "it goes by what it took before"
     running.tell(driver, Split("r1", "5", 10_000))
     assert running.ask("u").variant == "candidate"

@@ -64,7 +64,6 @@ def test_it_is_the_clusters(folder: Path) -> None:
         ("BackendTrafficPolicy", "healthCheck.passive.baseEjectionTime", "19s", '"19.0s"'),
         ("BackendTrafficPolicy", "healthCheck.passive.consecutive5XxErrors", 23, '"consecutive_5xx": 23'),
         ("BackendTrafficPolicy", "healthCheck.passive.maxEjectionPercent", 29, "29"),
-        ("BackendTrafficPolicy", "healthCheck.passive.consecutiveLocalOriginFailures", 31, "31"),
     ],
 )
 def test_what_the_policies_say_envoy_does(folder: Path, kind: str, path: str, value: Any, seen: str) -> None:

@@ -184,8 +184,25 @@ def _run(
         typer.echo(json.dumps(outcome.plain(), ensure_ascii=False))
     else:
         print_outcome(outcome, console)
+    page = _write_report(prepared, stack, overrides, outcome.rollout_id)
+    console.print(f"report {escape(str(page))}, all else in {escape(str(prepared.folder))}")
     if not outcome.as_expected:
         raise typer.Exit(1)
+
+
+def _write_report(prepared: "Prepared", stack: "Stack", overrides: Sequence[str], rollout_id: str) -> Path:
+    """The page of `slate rollout report`."""
+    from slate.rollout.report.course import read_course
+    from slate.rollout.report.page import render
+    from slate.rollout.report.slices import read_slices
+    from slate.storage import open_store
+
+    config, store, now = prepared.config(overrides), open_store(prepared.store), stack.clock.now()
+    course = read_course(store, rollout_id)
+    slices, without = read_slices(store, course.state, config.rollout, now)
+    path = prepared.folder / "report.html"
+    path.write_text(render(course, slices, without, config.rollout, now), encoding="utf-8")
+    return path
 
 
 def _print_how(prepared: "Prepared", console: Console, *, as_json: bool) -> None:

@@ -73,7 +73,7 @@ def simulate(
         stack = _other_stack(prepared, url, events_url, key)
         _run(prepared, stack, told, days, console, as_json=as_json)
         return
-    with _own_stack(prepared, told, console) as stack:
+    with own_stack(prepared, told, console) as stack:
         _run(prepared, stack, told, days, console, as_json=as_json)
 
 
@@ -113,7 +113,12 @@ def _prepared(
 
 
 @contextlib.contextmanager
-def _own_stack(prepared: "Prepared", overrides: Sequence[str], console: Console) -> Iterator["Stack"]:
+def own_stack(prepared: "Prepared", overrides: Sequence[str], console: Console) -> Iterator["Stack"]:
+    """The stack of `slate up` over what was prepared, up as long as this is entered.
+
+    Raises:
+        ConfigError: something that it needs is not installed.
+    """
     try:
         from serving.stack import Stack as Up
         from serving.stack import apart
@@ -142,7 +147,7 @@ def _own_stack(prepared: "Prepared", overrides: Sequence[str], console: Console)
         yield Stack(
             Address(up.gateway_url, up.events_url, up.api_key),
             SystemClock(scale_of(up.environment.get(VARIABLE))),
-            candidate_pid=lambda: up.pid("candidate"),
+            pid=up.pid,
             candidate_port=up.ports.candidate,
             proxy=proxy,
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from slate.clock import SystemClock
+from slate.release.channels import CANDIDATE
 from slate.rollout.start import start
 from slate.rollout.state import State
 from slate.simulation.client import Address
@@ -29,13 +30,14 @@ _BY: Final = "simulation"
 class Stack:
     """A stack that is up, as far as a simulation may reach into it.
 
-    ``candidate_pid`` is that of the candidate's server, ``candidate_port`` where it listens; ``proxy`` is
-    what the gateway asks in its place. ``clock`` tells the time as the stack's processes know it.
+    ``pid`` is that of a variant's server, None where there is none; ``candidate_port`` is where the candidate
+    listens, and ``proxy`` what the gateway asks in its place. ``clock`` tells the time as the
+    stack's processes know it.
     """
 
     address: Address
     clock: SystemClock
-    candidate_pid: Callable[[], int | None] = lambda: None
+    pid: Callable[[str], int | None] = lambda _: None
     candidate_port: int = 0
     proxy: SlowProxy | None = None
 
@@ -73,7 +75,7 @@ def simulate(
         run=uuid.uuid4().hex[:8],
         start=lambda: start(store, prepared.releases.candidate, config.rollout, by=_BY, clock=stack.clock),
     )
-    killer = Killer(stack.candidate_pid)
+    killer = Killer(lambda: stack.pid(CANDIDATE))
     trouble: dict[Candidate, Meddle] = {Candidate.BROKEN: killer}
     if stack.proxy is not None:
         trouble[Candidate.SLOW] = Slow(stack.proxy, DELAY_S)

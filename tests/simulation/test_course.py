@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def store(tmp_path: Path) -> ObjectStore:
 
 
 def followed(
-    world: World, store: ObjectStore, scale: float, days: float, start: object = lambda: "r"
+    world: World, store: ObjectStore, scale: float, days: float, start: Callable[[], str] = lambda: "r"
 ) -> tuple[Course, list[str], int]:
     """A course to its end: with the states that meddlers saw, and how often listeners were told."""
     seen: list[str] = []
@@ -35,9 +36,15 @@ def followed(
     async def run() -> Course:
         async with Shop(world.tastes.items).open() as address:
             setting = Setting(
-                store, address, world.tastes, visits(world, 1.0, days), SystemClock(Scale(scale, time.time())), "run",
-                start=start, warm_s=0.05,  # type: ignore[arg-type]
-            )  # fmt: skip
+                store,
+                address,
+                world.tastes,
+                visits(world, 1.0, days),
+                SystemClock(Scale(scale, time.time())),
+                "run",
+                start=start,
+                warm_s=0.05,
+            )
             return await run_course(
                 setting,
                 lambda found: seen.append(found.status),

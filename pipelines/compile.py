@@ -13,7 +13,7 @@ import yaml
 from pipelines.images import pinned, put
 from slate.errors import ConfigError
 
-PIPELINES: Final = ("training", "incremental", "batch")
+PIPELINES: Final = ("training", "incremental", "batch", "distributed")
 GOLDEN: Final = Path(__file__).parent / "golden"
 
 
@@ -26,10 +26,12 @@ def load(name: str) -> Any:
     if name not in PIPELINES:
         raise ConfigError(f"pipeline {name!r}: unknown; there is {', '.join(PIPELINES)}")
     from pipelines.batch import batch
+    from pipelines.distributed import distributed
     from pipelines.incremental import incremental
     from pipelines.training import training
 
-    return {"training": training, "incremental": incremental, "batch": batch}[name]
+    known = {"training": training, "incremental": incremental, "batch": batch, "distributed": distributed}
+    return known[name]
 
 
 def compiled(name: str, image: str | None = None, *, caching: bool = True) -> str:

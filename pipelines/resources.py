@@ -46,6 +46,8 @@ NEEDS: Final = MappingProxyType(
         "split_since": Needs(cpu=("1", "4"), memory=("2Gi", "8Gi")),
         "train_two_tower": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi"), retries=2, backoff="60s"),
         "update_two_tower": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi"), retries=2, backoff="60s"),
+        # It waits; those that train are asked for by the section `workers`.
+        "train_on_workers": Needs(cpu=("250m", "1"), memory=("1Gi", "4Gi"), retries=2, backoff="60s"),
         "build_index": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi")),
         "train_ranker": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi"), retries=2, backoff="60s"),
         "update_ranker": Needs(cpu=("2", "8"), memory=("4Gi", "16Gi"), retries=2, backoff="60s"),

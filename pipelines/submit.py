@@ -16,7 +16,7 @@ import kfp_server_api
 import urllib3
 
 from pipelines.cron import six_fields
-from slate.errors import ConfigError, SlateError
+from slate.errors import ClusterError, ConfigError
 
 _PAGE: Final = 100
 _MEANINGS: Final = {
@@ -26,12 +26,6 @@ _MEANINGS: Final = {
     404: "not found; check --host, which is the address of the Pipelines API, not of the dashboard",
     409: "a thing of this name exists already; choose another name",
 }
-
-
-class ClusterError(SlateError):
-    """Kubeflow Pipelines could not be reached, or refused."""
-
-    exit_code = 8
 
 
 @dataclass(frozen=True)

@@ -70,3 +70,9 @@ class GatewayError(SlateError):
     """Whatever carries the traffic could not be told, or asked."""
 
     exit_code = 8
+
+
+class ClusterError(SlateError):
+    """A cluster could not be reached, or refused."""
+
+    exit_code = 8

@@ -11,6 +11,7 @@ from slate.errors import ConfigError
 
 STABLE: Final = "stable"
 INCREMENTAL: Final = "incremental"
+DISTRIBUTED: Final = "distributed"
 SECTIONS: Final = (
     "dataset",
     "split",
@@ -97,7 +98,7 @@ def arguments(
 
 
 def own_arguments(pipeline: str, config: SlateConfig, store: str, champion: str) -> dict[str, Any]:
-    """The parameters that depend on the pipeline: the log of events, and the section ``incremental``.
+    """The parameters that depend on the pipeline: the log of events, and the section that it alone has.
 
     A benchmark protocol measures the data set alone, as others have measured it.
 
@@ -107,6 +108,8 @@ def own_arguments(pipeline: str, config: SlateConfig, store: str, champion: str)
     Raises:
         ConfigError: the incremental pipeline has no release to start from.
     """
+    if pipeline == DISTRIBUTED:
+        return {"workers": config.section("workers"), **_log_of(config, store, champion)}
     if pipeline != INCREMENTAL:
         return _log_of(config, store, champion)
     if not champion:

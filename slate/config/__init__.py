@@ -54,6 +54,7 @@ from slate.config.section import Section, describe, parse_section
 from slate.config.serving import ServingConfig
 from slate.config.tracking import TrackingConfig
 from slate.config.tuning import Parameter, TuningConfig
+from slate.config.workers import WorkersConfig
 
 __all__ = [
     "AgeConfig",
@@ -104,6 +105,7 @@ __all__ = [
     "TrackingConfig",
     "TriggersConfig",
     "TuningConfig",
+    "WorkersConfig",
     "default_config_path",
     "describe",
     "load_config",

@@ -19,6 +19,7 @@ from slate.config.section import Section
 from slate.config.serving import ServingConfig
 from slate.config.tracking import TrackingConfig
 from slate.config.tuning import TuningConfig
+from slate.config.workers import WorkersConfig
 
 
 class SlateConfig(Section):
@@ -39,6 +40,7 @@ class SlateConfig(Section):
     monitoring: MonitoringConfig = MonitoringConfig()
     incremental: IncrementalConfig = IncrementalConfig()
     batch: BatchConfig = BatchConfig()
+    workers: WorkersConfig = WorkersConfig()
     tracking: TrackingConfig = TrackingConfig()
     tuning: TuningConfig = TuningConfig()
     store: StoreConfig = StoreConfig()

@@ -25,7 +25,7 @@ context_*           [queries, ...]         encoded context of the query's first 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,22 @@ class Shape(NamedTuple):
     history: int
     queries: int
     targets: int
+
+
+class Share(NamedTuple):
+    """Which of a batch's ``count`` parts to make: those from ``start`` up to ``stop``, not included.
+
+    The windows of a batch are dealt out to its parts; each part has the shape that is asked for. So workers
+    that make parts of the same batches, by the same seed, together have what one of them alone would.
+    """
+
+    start: int = 0
+    stop: int = 1
+    count: int = 1
+
+
+#: Batches in one part, for one process.
+WHOLE: Final = Share()
 
 
 class Window(NamedTuple):
@@ -131,32 +147,43 @@ class Examples:
         order = rng.permutation(len(windows))
         return [windows[int(i)] for i in order]
 
-    def batches(self, shape: Shape, stride: int, seed: Sequence[int]) -> Iterator[Batch]:
-        """One epoch's batches, the same for the same seed."""
+    def batches(
+        self, shape: Shape, stride: int, seed: Sequence[int], share: Share = WHOLE
+    ) -> Iterator[Batch]:
+        """One epoch's batches, the same for the same seed; of each one the parts of ``share``, in turn."""
+        for pending in self._packed(shape, stride, seed, share.count):
+            for part in pending.parts[share.start : share.stop]:
+                yield self._fill(shape, part.windows)
+
+    def count(self, shape: Shape, stride: int, seed: Sequence[int], parts: int = 1) -> int:
+        """How many batches there are in this epoch."""
+        return sum(1 for _ in self._packed(shape, stride, seed, parts))
+
+    def _packed(self, shape: Shape, stride: int, seed: Sequence[int], parts: int) -> Iterator["_Pending"]:
         rng = np.random.default_rng(seed)
-        pending = _Pending(shape)
+        pending = _Pending(shape, parts)
         for window in self.windows(shape.history, stride, rng):
             for piece in self._pieces(window, shape):
                 queries = len(np.unique(self.states[piece.targets]))
-                if not pending.fits(queries, len(piece.targets)):
-                    yield self._fill(pending)
-                    pending = _Pending(shape)
-                pending.add(piece, queries)
-        if pending.windows:
-            yield self._fill(pending)
+                if not pending.add(piece, queries):
+                    yield pending
+                    pending = _Pending(shape, parts)
+                    pending.add(piece, queries)
+        if pending:
+            yield pending
 
     def _pieces(self, window: Window, shape: Shape) -> Iterator[Window]:
         size = min(shape.targets, shape.queries)
         for start in range(0, len(window.targets), size):
             yield window._replace(targets=window.targets[start : start + size])
 
-    def _fill(self, pending: "_Pending") -> Batch:
-        shape, log = pending.shape, self.log
+    def _fill(self, shape: Shape, windows: Sequence[Window]) -> Batch:
+        log = self.log
         batch = _empty(shape)
         users = np.zeros(shape.rows, np.int64)
         first_entries = np.zeros(shape.queries, np.int64)
         query = target = 0
-        for row, window in enumerate(pending.windows):
+        for row, window in enumerate(windows):
             size = window.stop - window.start
             if size:
                 batch[HISTORY_ITEMS][row, -size:] = log.items[window.start : window.stop] + 1
@@ -182,14 +209,15 @@ class Examples:
         context = self.context_features.items()
         return batch | {f"{CONTEXT_PREFIX}{name}": array[first_entries] for name, array in context}
 
-    def dataset(self, shape: Shape, stride: int, seed: Sequence[int]) -> tf.data.Dataset:
+    def dataset(
+        self, shape: Shape, stride: int, seed: Sequence[int], share: Share = WHOLE
+    ) -> tf.data.Dataset:
         """The same batches as a ``tf.data`` stream with static shapes."""
         signature = {
-            name: tf.TensorSpec(array.shape, array.dtype)
-            for name, array in self._fill(_Pending(shape)).items()
+            name: tf.TensorSpec(array.shape, array.dtype) for name, array in self._fill(shape, ()).items()
         }
         stream = tf.data.Dataset.from_generator(
-            lambda: self.batches(shape, stride, seed), output_signature=signature
+            lambda: self.batches(shape, stride, seed, share), output_signature=signature
         ).prefetch(4)
         options = tf.data.Options()
         options.deterministic = True
@@ -198,25 +226,41 @@ class Examples:
         return stream.with_options(options)
 
 
+class _Part:
+    """The windows of one part of a batch."""
+
+    def __init__(self) -> None:
+        self.windows: list[Window] = []
+        self.queries = self.targets = 0
+
+    def fits(self, shape: Shape, queries: int, targets: int) -> bool:
+        return (
+            len(self.windows) < shape.rows
+            and self.queries + queries <= shape.queries
+            and self.targets + targets <= shape.targets
+        )
+
+
 class _Pending:
     """Windows that wait for their batch to be full."""
 
-    def __init__(self, shape: Shape) -> None:
-        self.shape = shape
-        self.windows: list[Window] = []
-        self._queries = self._targets = 0
+    def __init__(self, shape: Shape, parts: int) -> None:
+        self._shape = shape
+        self.parts = [_Part() for _ in range(parts)]
 
-    def fits(self, queries: int, targets: int) -> bool:
-        return (
-            len(self.windows) < self.shape.rows
-            and self._queries + queries <= self.shape.queries
-            and self._targets + targets <= self.shape.targets
-        )
+    def __bool__(self) -> bool:
+        return any(part.windows for part in self.parts)
 
-    def add(self, window: Window, queries: int) -> None:
-        self.windows.append(window)
-        self._queries += queries
-        self._targets += len(window.targets)
+    def add(self, window: Window, queries: int) -> bool:
+        """Put a window into the part with the fewest targets that has room; False where none has."""
+        fitting = [part for part in self.parts if part.fits(self._shape, queries, len(window.targets))]
+        if not fitting:
+            return False
+        part = min(fitting, key=lambda each: each.targets)
+        part.windows.append(window)
+        part.queries += queries
+        part.targets += len(window.targets)
+        return True
 
 
 def _empty(shape: Shape) -> Batch:

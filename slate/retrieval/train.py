@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,12 @@ from slate.data.catalogue import Catalogue
 from slate.data.features import EncodedArray, FeatureSpace
 from slate.errors import ModelError
 from slate.retrieval.batches import Examples, Shape
+from slate.retrieval.checkpoints import Checkpoints
+from slate.retrieval.team import ALONE, Team
 from slate.retrieval.training_data import TrainingData
 from slate.retrieval.two_tower import MEAN_LOSS, TwoTower
 from slate.retrieval.validation import RankedTargets
+from slate.retrieval.weights import named_weights
 
 _WARM_UP_EPOCHS = 1.0
 _FINAL_RATE = 0.01
@@ -74,18 +76,19 @@ def checkpoint_key(config: RetrievalConfig, fingerprint: str, start: str = "") -
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def batch_shape(config: RetrievalConfig) -> Shape:
-    """The fixed sizes of a training batch; slots for queries and targets follow the window sizes."""
-    entries = config.batch_size * config.history
-    slots = max(1, round(entries * config.slots))
-    return Shape(config.batch_size, config.history, slots, 2 * slots)
+def batch_shape(config: RetrievalConfig, parts: int = 1) -> Shape:
+    """The fixed sizes of one of the ``parts`` of a training batch; slots follow the window sizes."""
+    rows = -(-config.batch_size // parts)
+    slots = max(1, round(rows * config.history * config.slots))
+    return Shape(rows, config.history, slots, 2 * slots)
 
 
 class Trainer:
     """Trains one model on one log.
 
-    ``checkpoints`` is the folder of this training's checkpoints (see :func:`checkpoint_key`), or
-    None for none. ``start`` sets the weights that the built model begins with.
+    ``checkpoints`` are this training's own (see :func:`checkpoint_key`), or their folder, or None for
+    none. ``start`` sets the weights that the built model begins with. Where there is a ``team``, every
+    worker runs a trainer of its own, made of the same arguments; a batch is then of all of them together.
 
     Raises:
         ModelError: there is nothing to learn from, or the training diverged.
@@ -98,8 +101,9 @@ class Trainer:
         catalogue: Catalogue,
         examples: Examples,
         valid: RankedTargets,
-        checkpoints: Path | None = None,
+        checkpoints: Checkpoints | Path | None = None,
         start: Callable[[TwoTower], None] | None = None,
+        team: Team = ALONE,
     ) -> None:
         if not len(examples.targets):
             raise ModelError(
@@ -107,20 +111,28 @@ class Trainer:
                 "positive weight or target: true, or move split.valid_fraction and split.test_fraction"
             )
         tf.keras.utils.set_random_seed(config.seed)
-        self._config, self._examples, self._valid = config, examples, valid
-        self._shape, self._stride = batch_shape(config), max(1, round(config.history * config.stride))
-        counts = np.bincount(examples.log.items[examples.targets], minlength=len(catalogue)).astype(np.int64)
-        self.model = TwoTower(config, features, catalogue, self._shape, counts)
-        steps = sum(1 for _ in examples.batches(self._shape, self._stride, [config.seed, 0]))
-        self._schedule = WarmUpCosine(config.learning_rate, _WARM_UP_EPOCHS * steps, config.epochs * steps)
-        self._optimizer = tf.keras.optimizers.Adam(
-            self._schedule, beta_2=0.98, global_clipnorm=1.0, weight_decay=config.weight_decay or None
+        self._config, self._examples, self._valid, self._team = config, examples, valid, team
+        self._shape, self._stride = (
+            batch_shape(config, team.replicas),
+            max(1, round(config.history * config.stride)),
         )
-        self.model.compile(optimizer=self._optimizer, jit_compile=config.jit)
+        counts = np.bincount(examples.log.items[examples.targets], minlength=len(catalogue)).astype(np.int64)
+        self._parts = (config, features, catalogue, self._shape, counts)
+        steps = self._batches(0)
+        self._schedule = WarmUpCosine(config.learning_rate, _WARM_UP_EPOCHS * steps, config.epochs * steps)
+        with team.scope():
+            self.model = TwoTower(*self._parts)
+            self._optimizer = tf.keras.optimizers.Adam(
+                self._schedule, beta_2=0.98, global_clipnorm=1.0, weight_decay=config.weight_decay or None
+            )
+            # XLA cannot compile what workers say to each other.
+            self.model.compile(optimizer=self._optimizer, jit_compile=config.jit and team.alone)
+            # Every worker's metrics are those of the whole batch already; Keras would add them up.
+            self.model.distribute_reduction_method = "first"
         self._embed = tf.function(self.model.embed)
         self._inputs = valid.encode(features, config.history)
         self._build(start)
-        self._checkpoints = checkpoints
+        self._checkpoints = Checkpoints(checkpoints) if isinstance(checkpoints, Path) else checkpoints
 
     @classmethod
     def of(
@@ -128,15 +140,16 @@ class Trainer:
         config: RetrievalConfig,
         events: Sequence[str],
         data: TrainingData,
-        checkpoints: Path | None = None,
+        checkpoints: str | Path | None = None,
+        team: Team = ALONE,
     ) -> "Trainer":
-        """The trainer of a splits folder, with ``events`` as targets and a folder for all checkpoints."""
+        """The trainer of a splits folder, with ``events`` as targets and a place for all checkpoints."""
         valid = data.targets("valid", events, config.validation_targets, config.seed)
-        folder = None
+        kept = None
         if checkpoints is not None:
-            folder = checkpoints / checkpoint_key(config, data.split.fingerprint)
+            kept = Checkpoints.of(checkpoints, checkpoint_key(config, data.split.fingerprint))
         examples = Examples.of(data.split.train_log(), data.features, events, data.split.user_features)
-        return cls(config, data.features, data.split.catalogue, examples, valid, folder)
+        return cls(config, data.features, data.split.catalogue, examples, valid, kept, team=team)
 
     @property
     def targets(self) -> int:
@@ -156,7 +169,7 @@ class Trainer:
         records = self._restore()
         resumed_after = len(records)
         if resumed_after:
-            print(f"two-tower: resuming after epoch {resumed_after} of {self._config.epochs}", flush=True)
+            self._say(f"resuming after epoch {resumed_after} of {self._config.epochs}")
         while not self._finished(records):
             record = self._epoch(len(records) + 1)
             records.append(record)
@@ -166,16 +179,31 @@ class Trainer:
                     kept.assign(variable)
             self._save(records)
             mark = " *" if improved else ""
-            print(
-                f"two-tower: epoch {record.epoch}/{self._config.epochs} loss {record.loss:.4f} "
-                f"NDCG@10 {record.valid_ndcg_10:.4f} {record.seconds:.1f} s{mark}",
-                flush=True,
+            self._say(
+                f"epoch {record.epoch}/{self._config.epochs} loss {record.loss:.4f} "
+                f"NDCG@10 {record.valid_ndcg_10:.4f} {record.seconds:.1f} s{mark}"
             )
             if on_epoch is not None:
                 on_epoch(record)
         for kept, variable in zip(self._best, self.model.trainable_variables, strict=True):
             variable.assign(kept)
-        return Trained(self.model, tuple(records), self._best_epoch(records), resumed_after)
+        return Trained(self._own_model(), tuple(records), self._best_epoch(records), resumed_after)
+
+    def _say(self, text: str) -> None:
+        if self._team.chief:
+            print(f"two-tower: {text}", flush=True)
+
+    def _own_model(self) -> TwoTower:
+        """The model as this process can save it without asking the others."""
+        if self._team.alone:
+            return self.model
+        model = TwoTower(*self._parts)
+        model.compile(optimizer=tf.keras.optimizers.Adam())
+        model.loss_of(self._first_batch())
+        trained = named_weights(self.model)
+        for path, variable in named_weights(model).items():
+            variable.assign(trained[path].numpy())
+        return model
 
     def embed_valid(self, table: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The validation queries' vectors, float32 [n, dim]."""
@@ -188,33 +216,51 @@ class Trainer:
 
     def discard_checkpoints(self) -> None:
         """Remove this training's checkpoints, once its results are safe."""
-        if self._checkpoints is not None:
-            shutil.rmtree(self._checkpoints, ignore_errors=True)
+        if self._checkpoints is not None and self._team.chief:
+            self._checkpoints.discard()
 
     def _finished(self, records: Sequence[Epoch]) -> bool:
         if len(records) >= self._config.epochs:
             return True
         return bool(len(self._valid)) and len(records) - self._best_epoch(records) >= self._config.patience
 
+    def _batches(self, number: int) -> int:
+        """How many batches an epoch has."""
+        return self._examples.count(
+            self._shape, self._stride, [self._config.seed, number], self._team.replicas
+        )
+
+    def _stream(self, number: int) -> tf.data.Dataset:
+        return self._examples.dataset(
+            self._shape, self._stride, [self._config.seed, number], self._team.share
+        )
+
     def _epoch(self, number: int) -> Epoch:
         started = time.monotonic()
-        stream = self._examples.dataset(self._shape, self._stride, [self._config.seed, number])
-        loss = float(self.model.fit(stream, epochs=1, verbose=0).history[MEAN_LOSS][-1])
+        # Alone, the stream's end is the epoch's.
+        steps = None if self._team.alone else self._batches(number)
+        stream = self._team.stream(lambda: self._stream(number))
+        fitted = self.model.fit(stream, epochs=1, steps_per_epoch=steps, verbose=0)
+        loss = float(fitted.history[MEAN_LOSS][-1])
         if not np.isfinite(loss):
             raise ModelError(
                 f"two-tower: the loss became {loss} in epoch {number}; lower retrieval.learning_rate "
                 f"(now {self._config.learning_rate})"
             )
-        ndcg = hit_10 = hit_100 = 0.0
-        if len(self._valid):
-            table = self.model.candidate_embeddings()
-            ranks = self._valid.ranks(self.embed_valid(table), table)
-            ndcg = self._valid.ndcg(ranks)
-            hit_10, hit_100 = (
-                self._valid.mean_over_users((ranks <= k).astype(np.float64)) for k in (10, 100)
-            )
+        figures = self._validated() if self._team.chief else (0.0, 0.0, 0.0)
         rate = float(self._schedule(self._optimizer.iterations))
-        return Epoch(number, loss, ndcg, hit_10, hit_100, rate, time.monotonic() - started)
+        record = Epoch(number, loss, *figures, rate, time.monotonic() - started)
+        (told,) = self._team.chiefs([np.asarray(astuple(record), np.float64)])
+        return _epoch_of(told)
+
+    def _validated(self) -> tuple[float, float, float]:
+        """NDCG@10, and hit rates at 10 and at 100; 0 where there is no validation."""
+        if not len(self._valid):
+            return 0.0, 0.0, 0.0
+        table = self.model.candidate_embeddings()
+        ranks = self._valid.ranks(self.embed_valid(table), table)
+        hits = (self._valid.mean_over_users((ranks <= k).astype(np.float64)) for k in (10, 100))
+        return (self._valid.ndcg(ranks), *hits)  # type: ignore[return-value]
 
     def _best_epoch(self, records: Sequence[Epoch]) -> int:
         """The first epoch with the highest NDCG@10; the last one where there is no validation."""
@@ -222,27 +268,53 @@ class Trainer:
             return len(records)
         return max(records, key=lambda r: (r.valid_ndcg_10, -r.epoch)).epoch if records else 0
 
+    def _first_batch(self) -> Mapping[str, tf.Tensor]:
+        batch: Mapping[str, tf.Tensor] = next(iter(self._stream(0)))
+        return batch
+
     def _build(self, start: Callable[[TwoTower], None] | None) -> None:
         """Make every variable, so that a checkpoint can be restored before the first step."""
-        batch = next(iter(self._examples.dataset(self._shape, self._stride, [self._config.seed, 0])))
-        self.model.compute_loss(batch, training=False)
-        if start is not None:
-            start(self.model)
-        variables = self.model.trainable_variables
-        self._optimizer.build(variables)
-        self._best = [tf.Variable(variable, trainable=False) for variable in variables]
+        batch = self._first_batch()
+        with self._team.scope():
+            self.model.loss_of(batch)
+            if start is not None:
+                start(self.model)
+            self._optimizer.build(self.model.trainable_variables)
+        self._best = [tf.Variable(variable, trainable=False) for variable in self.model.trainable_variables]
         self._progress = tf.Variable("[]", dtype=tf.string, trainable=False)
 
-    def _manager(self) -> tf.train.CheckpointManager:
-        checkpoint = tf.train.Checkpoint(
-            model=self.model, optimizer=self._optimizer, best=self._best, progress=self._progress
+    def _state(self) -> list[tf.Variable]:
+        """All that training changes, in an order that every worker has."""
+        return [*self.model.trainable_variables, *self._optimizer.variables, *self._best]
+
+    def _manager(self, folder: Path) -> tf.train.CheckpointManager:
+        # Saving a model's metrics would need every worker at once, and only the chief saves.
+        what = (
+            {"model": self.model, "optimizer": self._optimizer, "best": self._best}
+            if self._team.alone
+            else {"state": self._state()}
         )
-        return tf.train.CheckpointManager(checkpoint, str(self._checkpoints), max_to_keep=2)
+        checkpoint = tf.train.Checkpoint(**what, progress=self._progress)
+        return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
 
     def _restore(self) -> list[Epoch]:
+        records = self._restored() if self._team.chief else []
+        (count,) = self._team.chiefs([np.asarray([len(records)])])
+        if not int(count[0]) or self._team.alone:
+            return records
+        rows = np.zeros((int(count[0]), len(fields(Epoch))))
+        rows[: len(records)] = [astuple(record) for record in records] or rows[:0]
+        state = self._state()
+        told, *values = self._team.chiefs([rows, *(variable.numpy() for variable in state)])
+        for variable, value in zip(state, values, strict=True):
+            variable.assign(value)
+        return [_epoch_of(row) for row in told]
+
+    def _restored(self) -> list[Epoch]:
         if self._checkpoints is None:
             return []
-        manager = self._manager()
+        self._checkpoints.fetch()
+        manager = self._manager(self._checkpoints.folder)
         if manager.latest_checkpoint is None:
             return []
         try:
@@ -250,15 +322,21 @@ class Trainer:
         except (tf.errors.OpError, AssertionError, ValueError) as error:
             raise ModelError(
                 f"checkpoint {manager.latest_checkpoint}: does not fit this model; delete the folder "
-                f"{self._checkpoints} to train from the start"
+                f"{self._checkpoints.folder} to train from the start"
             ) from error
         return [Epoch(**record) for record in json.loads(self._progress.numpy().decode())]
 
     def _save(self, records: Sequence[Epoch]) -> None:
-        if self._checkpoints is None:
+        if self._checkpoints is None or not self._team.chief:
             return
         self._progress.assign(json.dumps([asdict(record) for record in records]))
-        self._manager().save(checkpoint_number=len(records))
+        self._manager(self._checkpoints.folder).save(checkpoint_number=len(records))
+        self._checkpoints.publish(len(records))
+
+
+def _epoch_of(row: npt.NDArray[np.float64]) -> Epoch:
+    number, *rest = row.tolist()
+    return Epoch(int(number), *rest)
 
 
 def embed_chunks(

@@ -23,6 +23,7 @@ from slate.retrieval.towers import CandidateTower, Lookup, QueryTower
 
 MEAN_LOSS = "mean_loss"
 _NEGATIVES_PLACE = 1_000
+_REPLICA_PLACE = 1_000_003
 
 
 class TwoTower(tfrs.Model):
@@ -76,14 +77,31 @@ class TwoTower(tfrs.Model):
         return self._full
 
     def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """The loss of one batch of :mod:`slate.retrieval.batches`."""
-        seed = tf.stack([self._config.seed * 1_009, tf.cast(self.optimizer.iterations, tf.int32)])
-        dropout_seed = seed if training else None
+        """The loss of one batch of :mod:`slate.retrieval.batches`.
+
+        Of several replicas each has a part of the batch; their losses add up to the batch's.
+        """
+        loss, weight = self.loss_of(inputs, training), tf.reduce_sum(inputs["target_weights"])
+        if not _replicated():
+            self._mean_loss.update_state(loss, sample_weight=weight)
+            return loss
+        context = tf.distribute.get_replica_context()
+        total = context.all_reduce(tf.distribute.ReduceOp.SUM, weight)
+        part = loss * weight / tf.maximum(total, 1.0)
+        whole = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.stop_gradient(part))
+        # Every replica measures the whole batch, so its metric is right by itself.
+        self._mean_loss.update_state(whole, sample_weight=total)
+        return part
+
+    def loss_of(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """The weighted mean over this replica's targets; negatives in the batch are of this replica too."""
         targets = Targets(inputs["target_query"], inputs["target_items"], inputs["target_weights"])
+        seed = tf.stack([self._first_seed(), tf.cast(self.optimizer.iterations, tf.int32)])
+        dropout_seed = seed if training else None
         if self._full:
             table = self.candidate_tower.table(dropout_seed)
             queries = self._queries(inputs, lambda rows: tf.gather(table, rows), dropout_seed)
-            return self._measured(self._task(queries, table, targets), targets)
+            return self._task(queries, table, targets)
 
         def lookup(rows: tf.Tensor) -> tf.Tensor:
             return self.candidate_tower(rows, seed=dropout_seed)
@@ -97,11 +115,14 @@ class TwoTower(tfrs.Model):
         )
         queries = self._queries(inputs, lookup, dropout_seed)
         candidates = lookup(tf.concat([targets.items, negatives], axis=0))
-        return self._measured(self._task(queries, candidates, negatives, targets), targets)
+        return self._task(queries, candidates, negatives, targets)
 
-    def _measured(self, loss: tf.Tensor, targets: Targets) -> tf.Tensor:
-        self._mean_loss.update_state(loss, sample_weight=tf.reduce_sum(targets.weights))
-        return loss
+    def _first_seed(self) -> int | tf.Tensor:
+        """Replicas draw other negatives and drop other parts than each other."""
+        first = self._config.seed * 1_009
+        if not _replicated():
+            return first
+        return first + _REPLICA_PLACE * tf.distribute.get_replica_context().replica_id_in_sync_group
 
     def _queries(self, inputs: Mapping[str, tf.Tensor], lookup: Lookup, seed: tf.Tensor | None) -> tf.Tensor:
         states = self.query_tower.states(inputs[HISTORY_ITEMS], inputs[HISTORY_EVENTS], lookup, seed)
@@ -135,3 +156,11 @@ class TwoTower(tfrs.Model):
 
 def _named(inputs: Mapping[str, tf.Tensor], prefix: str) -> dict[str, tf.Tensor]:
     return {name.removeprefix(prefix): value for name, value in inputs.items() if name.startswith(prefix)}
+
+
+def _replicated() -> bool:
+    """Whether this is one of several replicas that train in step."""
+    return bool(
+        tf.distribute.get_strategy().num_replicas_in_sync > 1
+        and tf.distribute.get_replica_context() is not None
+    )

@@ -12,6 +12,7 @@ from slate.config import IncrementalConfig, RetrievalConfig
 from slate.data.catalogue import Catalogue
 from slate.errors import ConfigError
 from slate.retrieval.batches import Examples
+from slate.retrieval.checkpoints import Checkpoints
 from slate.retrieval.train import Trainer, checkpoint_key
 from slate.retrieval.training_data import TrainingData
 from slate.retrieval.two_tower import TwoTower
@@ -39,7 +40,7 @@ def updating(
     events: Sequence[str],
     data: TrainingData,
     parent: ParentTower,
-    checkpoints: Path | None = None,
+    checkpoints: str | Path | None = None,
 ) -> Trainer:
     """A trainer that starts from the parent's weights and learns from what came after its ``train_end``.
 
@@ -58,11 +59,11 @@ def updating(
     def start(model: TwoTower) -> None:
         start_from(model, parent.weights, Ids(IDS, carried))
 
-    folder = None
+    kept = None
     if checkpoints is not None:
         told = f"{parent.release_id} {recipe.replay}"
-        folder = checkpoints / checkpoint_key(short, split.fingerprint, told)
-    return Trainer(short, data.features, split.catalogue, examples, valid, folder, start)
+        kept = Checkpoints.of(checkpoints, checkpoint_key(short, split.fingerprint, told))
+    return Trainer(short, data.features, split.catalogue, examples, valid, kept, start)
 
 
 def chosen_targets(examples: Examples, train_end: int, replay: float, seed: int) -> npt.NDArray[np.bool_]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from slate.config import DatasetConfig, IncrementalConfig, RetrievalConfig, pars
 from slate.retrieval.query import encode_queries
 from slate.retrieval.training_data import TrainingData
 from slate.steps.parent import Parent
+
+if TYPE_CHECKING:
+    from slate.retrieval.team import Team
 
 _PARITY_ROWS = 256
 
@@ -27,14 +30,19 @@ def train_two_tower(
     *,
     incremental: Mapping[str, Any] | None = None,
     parent: Path | None = None,
+    team: "Team | None" = None,
 ) -> dict[str, float]:
     """Train on a **splits** folder and write a **two_tower** folder; see ``docs/artefacts.md``.
 
     With a **parent** folder the training starts from its weights and follows the section ``incremental``.
 
-    ``checkpoints`` is a folder that outlives the run: a training killed there goes on from its last
-    finished epoch when it is started again with the same configuration and data. Returns the
-    validation metrics of the best epoch, how many epochs ran, and the seconds they took.
+    ``checkpoints`` is a folder, or an address such as ``gs://bucket/prefix``, that outlives the run: a
+    training killed there goes on from its last finished epoch when it is started again with the same
+    configuration and data. Returns the validation metrics of the best epoch, how many epochs ran, and the
+    seconds they took.
+
+    In a ``team`` this process is one of several that train together, each calling this with the same
+    arguments and no parent. The chief alone writes; the others return no metrics.
 
     Raises:
         ConfigError: a configuration section is impossible, or makes other towers than the parent's.
@@ -42,6 +50,7 @@ def train_two_tower(
         ModelError: nothing to learn from, the training diverged, or a checkpoint does not fit.
     """
     from slate.retrieval.export import export
+    from slate.retrieval.team import ALONE
     from slate.retrieval.train import Trainer
     from slate.retrieval.update import updating
     from slate.retrieval.weights import save_weights
@@ -51,13 +60,15 @@ def train_two_tower(
     events = parse_section(DatasetConfig, dataset_config).target_events
     out = Path(out)
     data = TrainingData.open(splits)
-    kept = Path(checkpoints) if checkpoints is not None else None
+    team = team or ALONE
     if parent is None:
-        trainer = Trainer.of(config, events, data, kept)
+        trainer = Trainer.of(config, events, data, checkpoints, team)
     else:
         recipe = parse_section(IncrementalConfig, incremental or {})
-        trainer = updating(config, recipe, events, data, Parent.open(parent).tower(), kept)
+        trainer = updating(config, recipe, events, data, Parent.open(parent).tower(), checkpoints)
     trained = trainer.run()
+    if not team.chief:
+        return {}
     out.mkdir(parents=True, exist_ok=True)
     sample = data.parity_queries(events, _PARITY_ROWS, config.seed)
     export(trained.model, encode_queries(sample, data.features, config.history), out)
@@ -71,6 +82,7 @@ def train_two_tower(
         "parameters": int(sum(np.prod(v.shape) for v in trained.model.trainable_variables)),
         "loss": "full" if trained.model.full_softmax else "sampled",
         "seed": config.seed,
+        "replicas": team.replicas,
         "valid_targets": trainer.valid_targets,
         "targets": trainer.targets,
         "parent": Parent.open(parent).release_id if parent is not None else None,

@@ -19,6 +19,7 @@ CACHED = (
     "split",
     "open_parent",
     "split_since",
+    "train_on_workers",
     "train_two_tower",
     "update_two_tower",
     "build_index",

@@ -67,6 +67,7 @@ _STEPS = {
     "drift": ("drift_config, dataset_config, store, champion, dataset, out, report", "out"),
     "split": ("dataset_config, split_config, dataset, out", "out"),
     "train_two_tower": ("retrieval, dataset_config, splits, out, checkpoints", "out"),
+    "train_on_workers": ("workers, retrieval, dataset_config, splits, out, checkpoints", "out"),
     "build_index": ("index, splits, two_tower, out", "out"),
     "train_ranker": ("ranking, dataset_config, splits, two_tower, index, out", "out"),
     "evaluate": (

@@ -74,9 +74,31 @@ class MetricResource(Strict):
     target: MetricTarget
 
 
-class Metric(Strict):
+class ResourceMetric(Strict):
     type: Literal["Resource"]
     resource: MetricResource
+
+
+class ExternalTarget(Strict):
+    # KServe reads `value` and no other field; KEDA takes it as the average of a replica.
+    type: Literal["Value"]
+    value: Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
+
+
+class ExternalQuery(Strict):
+    backend: Literal["prometheus"]
+    server_address: Annotated[str, Field(pattern=r"^http://")]
+    query: str
+
+
+class MetricExternal(Strict):
+    metric: ExternalQuery
+    target: ExternalTarget
+
+
+class ExternalMetric(Strict):
+    type: Literal["External"]
+    external: MetricExternal
 
 
 class Scaling(Strict):
@@ -89,7 +111,7 @@ class Behaviour(Strict):
 
 
 class AutoScaling(Strict):
-    metrics: list[Metric]
+    metrics: list[Annotated[ResourceMetric | ExternalMetric, Field(discriminator="type")]]
     behavior: Behaviour
 
 
@@ -355,7 +377,12 @@ class Endpoint(Strict):
     interval: Duration
 
 
+class Namespaces(Strict):
+    match_names: list[str]
+
+
 class PodMonitorSpec(Strict):
+    namespace_selector: Namespaces | None = None
     selector: Selector
     pod_metrics_endpoints: list[Endpoint]
     pod_target_labels: list[str] = []
@@ -389,6 +416,38 @@ class RulesSpec(Strict):
 class PrometheusRule(Resource):
     api_version: Literal["monitoring.coreos.com/v1"]
     spec: RulesSpec
+
+
+# ------------------------------------------------------------------ Kubeflow's training operator
+
+
+class RunPolicy(Strict):
+    clean_pod_policy: Literal["Running"]
+    backoff_limit: Annotated[int, Field(ge=0)]
+    active_deadline_seconds: Annotated[int, Field(ge=1)]
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0)]
+
+
+class Replicas(Strict):
+    replicas: Annotated[int, Field(ge=2)]
+    restart_policy: Literal["OnFailure"]
+    # A pod's template is Kubernetes' own: it is checked as the pod that it becomes.
+    template: dict[str, Any]
+
+
+class ReplicaSpecs(Strict):
+    # The operator's names of kinds of replicas begin with capitals.
+    workers: Replicas = Field(alias="Worker")
+
+
+class TFJobSpec(Strict):
+    run_policy: RunPolicy
+    tf_replica_specs: ReplicaSpecs
+
+
+class TFJob(Resource):
+    api_version: Literal["kubeflow.org/v1"]
+    spec: TFJobSpec
 
 
 # ------------------------------------------------------------------ sigstore
@@ -443,5 +502,6 @@ KINDS: Final[dict[str, type[Resource]]] = {
         PodMonitor,
         PrometheusRule,
         ServingRuntime,
+        TFJob,
     )
 }

@@ -256,6 +256,44 @@ ASSIGNED: Final = frozenset(
     f"x-slate-{name}" for name in ("variant", "bucket", "rollout", "step", "allocation")
 )
 
+
+def scaling(documents: list[Document]) -> Iterator[str]:
+    """What a variant is scaled by is its own, and somebody follows it."""
+    for service in of_kind(documents, "InferenceService"):
+        by = service["metadata"]["annotations"].get("serving.kserve.io/autoscalerClass")
+        variant = service["metadata"]["labels"]["slate.dev/variant"]
+        for metric in service["spec"]["predictor"].get("autoScaling", {}).get("metrics", []):
+            if metric["type"] != "External":
+                continue
+            if by != "keda":
+                yield f"{where(service)}: {by} follows no metric of Prometheus; only keda does"
+            if f'variant="{variant}"' not in metric["external"]["metric"]["query"]:
+                yield f"{where(service)}: is scaled by what another variant does"
+
+
+def partitions(documents: list[Document]) -> Iterator[str]:
+    """The pods of a job in parts do all the parts."""
+    for job in of_kind(documents, "CronJob"):
+        spec = job["spec"]["jobTemplate"]["spec"]
+        words = [word for each in spec["template"]["spec"]["containers"] for word in each["command"]]
+        parts = [word.rpartition("/")[2] for word in words if word.startswith("--partition=")]
+        if spec.get("completionMode") == "Indexed" and parts != [str(spec.get("completions"))]:
+            yield f"{where(job)}: {spec.get('completions')} pods do parts of {', '.join(parts) or 'nothing'}"
+
+
+def training(documents: list[Document]) -> Iterator[str]:
+    """The operator finds the container that it tells about the others, and no worker holds a token."""
+    for job in of_kind(documents, "TFJob"):
+        template = job["spec"]["tfReplicaSpecs"]["Worker"]["template"]
+        names = [container["name"] for container in template["spec"]["containers"]]
+        if names != ["tensorflow"]:
+            yield f"{where(job)}: TF_CONFIG reaches the container tensorflow alone, not {', '.join(names)}"
+        if template["spec"].get("automountServiceAccountToken") is not False:
+            yield f"{where(job)}: automountServiceAccountToken is not false"
+        if "slate.dev/pool" not in template["spec"].get("nodeSelector", {}):
+            yield f"{where(job)}: names no pool, so it may take the servers' nodes"
+
+
 RULES: Final[tuple[Rule, ...]] = (
     images,
     restricted,
@@ -269,6 +307,9 @@ RULES: Final[tuple[Rule, ...]] = (
     routes,
     variants,
     assignment,
+    scaling,
+    partitions,
+    training,
 )
 
 

@@ -9,6 +9,7 @@ _TEMPLATES: Final = {
     "Deployment": ("spec", "template"),
     "StatefulSet": ("spec", "template"),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
+    "TFJob": ("spec", "tfReplicaSpecs", "Worker", "template"),
 }
 
 

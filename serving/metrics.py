@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from slate.feedback.exposure import ExposureLog
@@ -166,20 +166,23 @@ class Metrics:
 
     def watch(self, engine: OnlineEngine, exposures: ExposureLog) -> None:
         """Also report what these count themselves."""
-        self._registry.register(_Counted(engine, exposures))
+        self._registry.register(_Counted(self._variant, engine, exposures))
 
 
 class _Counted(Collector):
     """Counts that others keep, read when they are asked for."""
 
-    def __init__(self, engine: OnlineEngine, exposures: ExposureLog) -> None:
+    def __init__(self, variant: str, engine: OnlineEngine, exposures: ExposureLog) -> None:
+        self._variant = variant
         self._engine = engine
         self._exposures = exposures
 
-    def collect(self) -> list[CounterMetricFamily]:
+    def collect(self) -> list[Metric]:
         shed = CounterMetricFamily("slate_shed", "Requests refused before any work.", labels=("reason",))
         for reason in _REASONS:
             shed.add_metric((reason,), self._engine.admission.refused[reason])
         dropped = CounterMetricFamily("slate_exposures_dropped", "Exposure records that were not kept.")
         dropped.add_metric((), self._exposures.dropped)
-        return [shed, dropped]
+        held = GaugeMetricFamily("slate_requests_held", "Requests being answered.", labels=("variant",))
+        held.add_metric((self._variant,), self._engine.admission.held)
+        return [shed, dropped, held]

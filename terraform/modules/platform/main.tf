@@ -42,6 +42,22 @@ resource "helm_release" "envoy_gateway" {
   depends_on = [helm_release.cert_manager]
 }
 
+# Scales servers by the requests that they hold (k8s/options/in-flight).
+resource "helm_release" "keda" {
+  count = var.prometheus ? 1 : 0
+
+  name             = "keda"
+  namespace        = "keda"
+  create_namespace = true
+  repository       = "https://kedacore.github.io/charts"
+  chart            = "keda"
+  version          = var.versions.keda
+  atomic           = true
+  timeout          = 600
+
+  values = [yamlencode({ nodeSelector = local.selector })]
+}
+
 resource "helm_release" "kserve_crd" {
   name             = "kserve-crd"
   namespace        = "kserve"
@@ -78,7 +94,8 @@ resource "helm_release" "kserve" {
     }
   })]
 
-  depends_on = [helm_release.kserve_crd]
+  # KServe looks once, when it starts, whether there are ScaledObjects to be made.
+  depends_on = [helm_release.kserve_crd, helm_release.keda]
 }
 
 resource "helm_release" "pipelines" {

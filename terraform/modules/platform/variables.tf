@@ -2,9 +2,10 @@ variable "versions" {
   description = "Pinned chart versions."
   type = object({
     cert_manager  = optional(string, "v1.19.1")
-    envoy_gateway = optional(string, "v1.9.0")
+    envoy_gateway = optional(string, "v1.9.2")
+    keda          = optional(string, "2.21.1")
     kserve        = optional(string, "v0.21.0")
-    prometheus    = optional(string, "79.1.0")
+    prometheus    = optional(string, "79.7.1")
   })
   default = {}
 
@@ -35,7 +36,7 @@ variable "pipelines" {
 }
 
 variable "prometheus" {
-  description = "Whether a Prometheus with Grafana is installed in the cluster. Google Managed Prometheus needs none."
+  description = "Whether a Prometheus with Grafana is installed in the cluster, and KEDA, which scales by what it measures. Google Managed Prometheus needs neither."
   type        = bool
   default     = true
 }

@@ -52,7 +52,7 @@ run "no_prometheus" {
   }
 
   assert {
-    condition     = length(helm_release.prometheus) == 0 && output.namespaces.monitoring == null
-    error_message = "It can be left out."
+    condition     = length(helm_release.prometheus) + length(helm_release.keda) == 0 && output.namespaces.monitoring == null
+    error_message = "It can be left out, and what asks it goes with it."
   }
 }

@@ -47,14 +47,22 @@ def read_days(store: ObjectStore, folder: str, schema: pa.Schema, first: date, l
         DataError: a file is not as the consumer writes it.
         StorageError: the store cannot be read.
     """
-    found = [schema.empty_table()]
-    for entry in files_of(store, folder, first, last):
-        try:
-            table = pq.read_table(BytesIO(store.read(entry.key)), columns=schema.names)
-            found.append(table.select(schema.names).cast(schema))
-        except (pa.ArrowException, KeyError, ValueError) as error:
-            raise DataError(unreadable(store.describe(entry.key), error)) from error
-    return pa.concat_tables(found)
+    found = [read_file(store, entry.key, schema) for entry in files_of(store, folder, first, last)]
+    return pa.concat_tables([schema.empty_table(), *found])
+
+
+def read_file(store: ObjectStore, key: str, schema: pa.Schema) -> pa.Table:
+    """The columns of ``schema`` in one file.
+
+    Raises:
+        DataError: it is not as the consumer writes it.
+        StorageError: the store cannot be read.
+    """
+    try:
+        table = pq.read_table(BytesIO(store.read(key)), columns=schema.names)
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise DataError(unreadable(store.describe(key), error)) from error
 
 
 def nullable(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:

@@ -170,7 +170,7 @@ class Controller:
         last = memory.open
         if last is None or last.number <= state.last_verdict or last.verdict.step != state.step:
             return stored
-        return self._move(stored, last)
+        return self._move(stored, last, self._is_fresh(last.verdict))
 
     def _decided(self, stored: Stored, verdict: Verdict) -> Stored:
         """Record a verdict, then act on it."""
@@ -184,16 +184,16 @@ class Controller:
         memory.number, memory.unrecorded = memory.open.number, None
         blind = self._blind_since(stored.state) or datetime.fromisoformat(verdict.at)
         memory.blind_since = blind if verdict.blind else None
-        return self._move(stored, memory.open)
+        return self._move(stored, memory.open, fresh=True)
 
-    def _move(self, stored: Stored, recorded: Recorded) -> Stored:
+    def _move(self, stored: Stored, recorded: Recorded, fresh: bool) -> Stored:
         state, verdict = stored.state, recorded.verdict
         move = by_verdict(state, verdict, recorded.number, isoformat(self._clock.now()))
         if move is None:
             return stored
         rises = move.threshold > state.threshold or move.status is RolloutStatus.PROMOTING
-        if rises and not self._may_rise(state, verdict):
-            return stored
+        if rises and not (fresh and self._is_ready(state)):
+            return stored  # What is too old, the next look says again, or not.
         try:
             after = transition(state, move, verdict)
         except RolloutError as error:
@@ -219,10 +219,8 @@ class Controller:
         age = self._clock.now() - datetime.fromisoformat(verdict.at)
         return age <= timedelta(seconds=self._config.stale_s)
 
-    def _may_rise(self, state: State, verdict: Verdict) -> bool:
-        """Only on fresh evidence, and only to a candidate that answers with the release."""
-        if not self._is_fresh(verdict):
-            return False  # The next look says it again, or not.
+    def _is_ready(self, state: State) -> bool:
+        """Users go only to a candidate that answers with the release."""
         found = self._driver.answering(CANDIDATE)
         if found == {state.release_id}:
             return True

@@ -1,12 +1,13 @@
 """All that one look needs: the log, the gateway's figures, and in step shadow the likeness of answers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
 from slate.config import Event, RolloutConfig
 from slate.errors import SlateError
+from slate.feedback.kept_days import KeptDays
 from slate.release.channels import STABLE, read_channel
 from slate.rollout.judge.evidence import SHADOW_STEP, Block, Evidence, Requests
 from slate.rollout.judge.observations import read_evidence
@@ -20,7 +21,7 @@ T = TypeVar("T")
 _NONE = Requests(0, 0, None)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Gatherer:
     """Where evidence comes from. What cannot be had is a problem in it: the rest still counts, so a candidate
     that fails is seen while the log is away.
@@ -31,6 +32,10 @@ class Gatherer:
     store: ObjectStore
     driver: Driver
     events: Mapping[str, Event]
+    days: KeptDays = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.days = KeptDays(self.store)
 
     def gather(self, state: State, config: RolloutConfig, now: datetime) -> Evidence:
         """The evidence of the present step."""
@@ -45,10 +50,10 @@ class Gatherer:
 
         if step.name == SHADOW_STEP:
             copied = attempt(lambda: self.driver.shadow(step, now)) or _NONE
-            shadow = attempt(lambda: read_likeness(self.store, step, config.shadow, now, copied))
+            shadow = attempt(lambda: read_likeness(self.days, step, config.shadow, now, copied))
             return Evidence(shadow=shadow, problems=tuple(problems))
         blocks: Sequence[Block] | None = attempt(lambda: self.driver.blocks(step, now))
-        found = attempt(lambda: read_evidence(self.store, self.events, step, config, now))
+        found = attempt(lambda: read_evidence(self.store, self.events, step, config, now, self.days))
         found = found or Evidence()
         return replace(found, blocks=blocks, problems=(*found.problems, *problems))
 

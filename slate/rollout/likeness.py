@@ -11,10 +11,9 @@ import pyarrow.compute as pc
 from slate import columns
 from slate.config import ShadowConfig
 from slate.feedback import batches, tables
-from slate.feedback.days import read_days
+from slate.feedback.kept_days import KeptDays
 from slate.rollout.judge.evidence import Requests, Step
 from slate.rollout.judge.shadow import Answer, Compared, Likeness, liken
-from slate.storage import ObjectStore
 
 #: Of so many times ``shadow.minimum`` requests the newest are compared, so that a long step costs no more.
 NEWEST: Final = 20
@@ -33,7 +32,7 @@ _SCHEMA: Final = pa.schema(
 
 
 def read_likeness(
-    store: ObjectStore, step: Step, config: ShadowConfig, now: datetime, copied: Requests
+    days: KeptDays, step: Step, config: ShadowConfig, now: datetime, copied: Requests
 ) -> Likeness:
     """Stable's answers of a step beside those that the shadow gave to copies of the same requests.
 
@@ -45,8 +44,8 @@ def read_likeness(
         DataError: a file is not as the consumer writes it.
         StorageError: the log cannot be read.
     """
-    given = _answers(store, f"{batches.EXPOSURES}/", step, now)
-    shadow = _answers(store, f"{batches.SHADOW_EXPOSURES}/", step, now)
+    given = _answers(days, f"{batches.EXPOSURES}/", step, now)
+    shadow = _answers(days, f"{batches.SHADOW_EXPOSURES}/", step, now)
     both = [request for request in given if request in shadow][-NEWEST * config.minimum :]
     pairs = [Compared(given[request], shadow[request]) for request in both]
     return _with_failed(liken(pairs, config.k, config.persistence), copied)
@@ -61,12 +60,17 @@ def _with_failed(found: Likeness, copied: Requests) -> Likeness:
     return replace(found, requests=found.requests + copied.errors, failed=lost + (1 - lost) * failed)
 
 
-def _answers(store: ObjectStore, folder: str, step: Step, now: datetime) -> dict[str, Answer]:
+def _answers(days: KeptDays, folder: str, step: Step, now: datetime) -> dict[str, Answer]:
     """By request, in the order of time; of a request that was answered twice the first."""
-    table = read_days(store, folder, _SCHEMA, step.started.date(), now.date())
-    of_rollout: Any = pc.equal(table[_ROLLOUT], step.rollout_id)
-    table = table.filter(pc.and_(of_rollout, pc.equal(table[_STEP], step.name)))
-    table = table.filter(pc.is_valid(table[_REQUEST])).sort_by(columns.TIMESTAMP)
+
+    def answered(table: pa.Table) -> pa.Table:
+        of_rollout: Any = pc.equal(table[_ROLLOUT], step.rollout_id)
+        of_step = pc.and_(of_rollout, pc.equal(table[_STEP], step.name))
+        return table.filter(pc.and_(of_step, pc.is_valid(table[_REQUEST])))
+
+    purpose = f"likeness of {step.rollout_id} {step.name}"
+    table = days.read(folder, _SCHEMA, step.started.date(), now.date(), purpose, answered)
+    table = table.sort_by(columns.TIMESTAMP)
     found: dict[str, Answer] = {}
     for row in table.select([_REQUEST, _LATENCY, _ITEMS]).to_pylist():
         found.setdefault(row[_REQUEST], _answer(row))

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from slate import columns
 from slate.config import Event
 from slate.feedback import tables
-from slate.feedback.days import read_days
+from slate.feedback.kept_days import KeptDays
 from slate.feedback.metrics.log import EXPOSURES, OUTCOMES, weighed
 from slate.rollout.judge.evidence import Step
 from slate.storage import ObjectStore
@@ -55,44 +55,63 @@ class Log(NamedTuple):
 
 
 def read_log(
-    store: ObjectStore, events: Mapping[str, Event], step: Step, now: datetime, before: datetime | None
+    store: ObjectStore,
+    events: Mapping[str, Event],
+    step: Step,
+    now: datetime,
+    before: datetime | None,
+    days: KeptDays | None = None,
 ) -> Log:
     """Read what belongs to a step. Attribution is what the exposure's token said: rollout and step.
 
     Args:
         events: the data set's, by name; outcomes of other events are left out.
         before: the first instant of what users did before the rollout; None to read none of it.
+        days: the store's, of one who reads often; by default all files are read.
 
     Raises:
         DataError: a file is not as the consumer writes it.
         StorageError: the store cannot be read.
     """
-    since = min(step.started, before or step.started).date()
-    exposures = read_days(store, EXPOSURES, _SHOWN, step.started.date(), now.date())
-    exposures = _once(_of(exposures, step), EXPOSURE)
-    outcomes = read_days(store, OUTCOMES, _DONE, since, now.date())
-    earlier = outcomes.slice(0, 0)
-    if before is not None:
+    days = days or KeptDays(store)
+    since, until = min(step.started, before or step.started).date(), now.date()
+    purpose = f"{step.rollout_id} {step.name} {before}"
+
+    def earlier(outcomes: pa.Table) -> pa.Array:
         times = outcomes[columns.TIMESTAMP]
-        earlier = outcomes.filter(
-            pc.and_(
-                pc.greater_equal(times, pa.scalar(before, times.type)),
-                pc.less(times, pa.scalar(step.rollout_started, times.type)),
-            )
-        )
+        begins = pa.scalar(before or step.rollout_started, times.type)
+        ends = pa.scalar(step.rollout_started, times.type)
+        return pc.and_(pc.greater_equal(times, begins), pc.less(times, ends))
+
+    exposures = _once(
+        days.read(EXPOSURES, _SHOWN, step.started.date(), until, purpose, lambda table: _of(table, step)),
+        EXPOSURE,
+    )
+    outcomes = days.read(
+        OUTCOMES,
+        _DONE,
+        since,
+        until,
+        purpose,
+        lambda table: table.filter(pc.or_(pc.fill_null(_is_of(table, step), False), earlier(table))),
+    )
     return Log(
         shown=exposures.select(
             [EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, BUCKET, ALLOCATION, RUNG]
         ),
         items=_items(exposures),
         done=_weighted(_of(outcomes, step), events),
-        before=_weighted(earlier, events),
+        before=_weighted(outcomes.filter(earlier(outcomes)), events),
     )
 
 
 def _of(table: pa.Table, step: Step) -> pa.Table:
+    return table.filter(_is_of(table, step))
+
+
+def _is_of(table: pa.Table, step: Step) -> Any:
     of_rollout: Any = pc.equal(table[_ROLLOUT], step.rollout_id)
-    return table.filter(pc.and_(of_rollout, pc.equal(table[_STEP], step.name)))
+    return pc.and_(of_rollout, pc.equal(table[_STEP], step.name))
 
 
 def _once(table: pa.Table, *keys: str) -> pa.Table:

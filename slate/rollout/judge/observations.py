@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from slate import columns
 from slate.config import Event, RolloutConfig
 from slate.data import engine
+from slate.feedback.kept_days import KeptDays
 from slate.recommend.online.ladder import PERSONALISED
 from slate.release.channels import CANDIDATE, STABLE
 from slate.rollout.judge.cuped import Pair, pair
@@ -34,18 +35,24 @@ _FIRST: Final = "first"
 
 
 def read_evidence(
-    store: ObjectStore, events: Mapping[str, Event], step: Step, config: RolloutConfig, now: datetime
+    store: ObjectStore,
+    events: Mapping[str, Event],
+    step: Step,
+    config: RolloutConfig,
+    now: datetime,
+    days: KeptDays | None = None,
 ) -> Evidence:
     """What the log tells of a step; the gateway's blocks and the shadow's answers are for others to add.
 
     Args:
         events: the data set's, by name, with their weights.
+        days: the store's, of one who looks often.
 
     Raises:
         DataError, StorageError: the log cannot be read.
     """
     before = step.rollout_started - timedelta(seconds=config.window_s) if config.cuped else None
-    return observe(read_log(store, events, step, now, before), config, now)
+    return observe(read_log(store, events, step, now, before, days), config, now)
 
 
 def observe(log: Log, config: RolloutConfig, now: datetime) -> Evidence:

@@ -132,6 +132,13 @@ def test_namespaces_of_the_charts_are_those_that_policies_let_in() -> None:
         assert labels == {"kubernetes.io/metadata.name": charts[chart]}
 
 
+def test_prometheus_is_asked_where_its_chart_is() -> None:
+    charts = {r.name: r.body["namespace"] for r in resources_of(load(MODULES / "platform"), "helm_release")}
+    for service in of_kind(rendered("prod"), "InferenceService"):
+        metric = service["spec"]["predictor"]["autoScaling"]["metrics"][1]["external"]["metric"]
+        assert metric["serverAddress"] == f"http://prometheus-operated.{charts['prometheus']}.svc:9090"
+
+
 def test_ports_are_those_of_the_servers() -> None:
     documents = rendered("prod")
     serving = pod(documents, "InferenceService recommender-stable").containers[0]

@@ -25,6 +25,7 @@ METRICS = {
     "slate_queue_depth",
     "slate_release_data_age_seconds",
     "slate_release_info",
+    "slate_requests_held",
     "slate_requests_total",
     "slate_rollout_weight",
     "slate_shed_total",
@@ -121,7 +122,14 @@ def expressions() -> list[str]:
     (rules,) = of_kind(rendered("prod"), "PrometheusRule")
     alerts = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"]]
     dashboard = json.loads((K8S / "options" / "monitoring" / "dashboard.json").read_text())
-    return alerts + [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    scaling = [
+        metric["external"]["metric"]["query"]
+        for service in of_kind(rendered("prod"), "InferenceService")
+        for metric in service["spec"]["predictor"]["autoScaling"]["metrics"]
+        if metric["type"] == "External"
+    ]
+    shown = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    return alerts + scaling + shown
 
 
 def test_every_query_is_promql_over_metrics_that_exist() -> None:
@@ -132,6 +140,13 @@ def test_every_query_is_promql_over_metrics_that_exist() -> None:
         names = set(re.findall(r"\bslate[_:][\w:]+", bare))
         assert names, expression
         assert names <= METRICS | recorded, expression
+
+
+def test_every_variant_scales_by_the_requests_it_holds_and_by_its_cpu() -> None:
+    for service in of_kind(rendered("prod"), "InferenceService"):
+        metrics = service["spec"]["predictor"]["autoScaling"]["metrics"]
+        assert [metric["type"] for metric in metrics] == ["Resource", "External"]
+        assert service["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] == "keda"
 
 
 def test_alerts_lead_to_a_heading_of_the_guide() -> None:

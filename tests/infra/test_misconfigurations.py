@@ -23,6 +23,10 @@ def predictor(documents: list[Document], variant: str = "candidate") -> Any:
     return named(documents, "InferenceService", f"recommender-{variant}")["spec"]["predictor"]
 
 
+def held(documents: list[Document]) -> Any:
+    return predictor(documents)["autoScaling"]["metrics"][1]["external"]
+
+
 def route(documents: list[Document]) -> Any:
     return named(documents, "HTTPRoute", "slate-recommender")["spec"]["rules"]
 
@@ -140,6 +144,24 @@ MANIFESTS: dict[str, tuple[Mistake, str]] = {
             earlyRequestHeaders={"remove": ["x-slate-bucket"]}
         ),
         "x-slate-variant is taken from outside",
+    ),
+    "a metric that nobody follows": (
+        lambda d: named(d, "InferenceService", "recommender-stable")["metadata"]["annotations"].update(
+            {"serving.kserve.io/autoscalerClass": "hpa"}
+        ),
+        "only keda does",
+    ),
+    "scaled by another variant": (
+        lambda d: held(d)["metric"].update(query='sum(slate_requests_held{variant="stable"})'),
+        "what another variant does",
+    ),
+    "a target that KServe does not read": (
+        lambda d: held(d).update(target={"type": "AverageValue", "averageValue": "4"}),
+        "target.type",
+    ),
+    "parts that nobody computes": (
+        lambda d: named(d, "CronJob", "slate-batch")["spec"]["jobTemplate"]["spec"].update(completions=3),
+        "3 pods do parts of 4",
     ),
     "a service beside the gateway": (
         lambda d: named(d, "Service", "slate-events")["spec"].update(type="LoadBalancer"),

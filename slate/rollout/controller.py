@@ -147,6 +147,8 @@ class Controller:
 
     def _tell_gateway(self, split: Split) -> bool:
         """Whether the gateway does it; where it cannot be told, the next tick tries again."""
+        if not self._lease.held:
+            return False  # Another controller may have told it something newer.
         try:
             if self._driver.applied() != split:
                 self._driver.apply(split)

@@ -7,7 +7,8 @@ from slate.release.channels import CANDIDATE, SHADOW, STABLE, move_channel, read
 from slate.release.rollouts import point, read_pointer, refuse_while_active
 from slate.release.verify import read_manifest
 from slate.rollout.judge.evidence import SHADOW_STEP
-from slate.rollout.state import Move, RolloutStatus, State, create, state_key
+from slate.rollout.promotion import finish
+from slate.rollout.state import Move, RolloutStatus, State, create, read_state, state_key
 from slate.storage import ObjectStore
 
 
@@ -30,6 +31,7 @@ def start(
             the release is not ``passed``.
     """
     refuse_while_active(store)
+    _finish_last(store, clock)
     stable = _stable_before(store, release_id)
     at = isoformat((clock or SystemClock()).now())
     rollout_id = f"r-{release_id}-{at.replace('-', '').replace(':', '').replace('.', '')}"
@@ -46,6 +48,13 @@ def start(
             "another rollout was started in the same instant; see 'slate rollout status'"
         ) from error
     return rollout_id
+
+
+def _finish_last(store: ObjectStore, clock: Clock | None) -> None:
+    """What a controller would have done after the end of the last rollout, if there was one."""
+    pointer = read_pointer(store)
+    if pointer is not None and not pointer.ended:
+        finish(store, read_state(store, pointer.rollout_id).state, pointer, clock)
 
 
 def _stable_before(store: ObjectStore, release_id: str) -> str:

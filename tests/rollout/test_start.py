@@ -9,9 +9,13 @@ from slate.errors import ConflictError, NotFoundError, ReleaseError
 from slate.release.channels import move_channel, read_channel
 from slate.release.publish import publish
 from slate.release.rollouts import active_rollouts
-from slate.rollout.by_hand import abort
+from slate.rollout.by_hand import abort, force
+from slate.rollout.judge.verdict import Decision
+from slate.rollout.promotion import move_stable
 from slate.rollout.start import start
-from slate.rollout.state import read_state
+from slate.rollout.state import read_state, swap
+from slate.rollout.transition import by_verdict, transition
+from slate.rollout.verdicts import last_verdict
 from slate.steps.start_rollout import start_rollout
 from slate.storage import open_store
 from tests.release.conftest import make_release
@@ -50,6 +54,25 @@ def test_one_at_a_time_and_the_next_after_its_end(ready: World) -> None:
     second = start(ready.store, ready.new, config(), by="bob", clock=ready.clock)
     assert active_rollouts(ready.store) == [second]
     assert second != first
+
+
+def test_what_the_last_one_left_to_do_is_done_first(ready: World, make_release: Any) -> None:
+    first = start(ready.store, ready.new, config(steps=(50,)), by="ann", clock=ready.clock)
+    for decision in (Decision.ADVANCE, Decision.PROMOTE):
+        force(ready.store, first, decision, "ann", "now", ready.clock)
+        stored, last = read_state(ready.store, first), last_verdict(ready.store, first)
+        assert last is not None
+        move = by_verdict(stored.state, last.verdict, last.number, last.verdict.at)
+        assert move is not None
+        swap(ready.store, stored, transition(stored.state, move, last.verdict))
+    assert move_stable(ready.store, read_state(ready.store, first).state, ready.clock) is None
+    abort(ready.store, first, "ann", "smoke", ready.clock)
+    folder, newest = make_release()
+    publish(ready.store, folder)
+    second = start(ready.store, newest.release_id, config(), by="ann", clock=ready.clock)
+    stable = read_channel(ready.store, "stable")
+    assert stable is not None
+    assert stable.release_id == ready.old == read_state(ready.store, second).state.stable_release_id
 
 
 def test_of_two_started_in_one_instant_one_is_there(ready: World) -> None:

@@ -23,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def simulated(candidate: str, folder: Path, home: Path, *more: str) -> Mapping[str, Any]:
     """``slate simulate`` to its end; what it found."""
     command = [sys.executable, "-m", "slate.cli.main", "simulate", "--candidate", candidate, "--quick"]
-    command += ["--json", "--folder", str(folder), "--days", "30", *more]
+    command += ["--json", "--folder", str(folder), "--days", "60", *more]
     kept = os.environ.get("SLATE_SIMULATION_HOME", str(home))
     environment = {**os.environ, "HOME": kept, "TF_CPP_MIN_LOG_LEVEL": "2"}
     run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder.parent)
@@ -32,6 +32,10 @@ def simulated(candidate: str, folder: Path, home: Path, *more: str) -> Mapping[s
     assert run.returncode == (0 if found["as_expected"] else 1)
     assert found["as_expected"], f"{json.dumps(found['ended'], indent=1)}\n{logs(folder)}"
     return found
+
+
+#: However busy the machine is, a rollout that has to be decided is.
+PATIENT = ("--set", "rollout.limit_s=5000000")
 
 
 def logs(folder: Path) -> str:
@@ -45,8 +49,8 @@ def climbed(found: Mapping[str, Any]) -> list[str]:
 
 @pytest.mark.timeout(600)
 def test_a_crashing_candidate_is_gone_within_ten_seconds(tmp_path: Path, home: Path) -> None:
-    found = simulated("broken", tmp_path / "run", home)
-    assert found["ended"]["because"] == ["errors"] or "errors" in found["ended"]["because"]
+    found = simulated("broken", tmp_path / "run", home, *PATIENT)
+    assert "errors" in found["ended"]["because"]
     assert found["abort_s"] <= 10
     last = found["moves"][-1]
     assert (last["status"], last["threshold"]) == ("aborted", 0)
@@ -59,13 +63,13 @@ def test_a_crashing_candidate_is_gone_within_ten_seconds(tmp_path: Path, home: P
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_better_candidate_is_promoted_and_a_worse_one_aborted(tmp_path: Path, home: Path) -> None:
-    better = simulated("better", tmp_path / "better", home)
+    better = simulated("better", tmp_path / "better", home, *PATIENT)
     assert climbed(better) == ["shadow", "20", "50"]
     assert all(move["verdict"] is not None for move in better["moves"] if move["status"] != "shadow")
     assert better["truth"]["lift"] > 0.1
     assert better["ended"]["estimate"]["low"] > 0
     assert better["users"]["failed"] == 0
-    worse = simulated("worse", tmp_path / "worse", home)
+    worse = simulated("worse", tmp_path / "worse", home, *PATIENT)
     assert worse["truth"]["lift"] < -0.1
     assert worse["users"]["failed"] == 0
 
@@ -73,7 +77,7 @@ def test_a_better_candidate_is_promoted_and_a_worse_one_aborted(tmp_path: Path, 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_slow_candidate_is_aborted_for_its_latency(tmp_path: Path, home: Path) -> None:
-    found = simulated("slow", tmp_path / "slow", home)
+    found = simulated("slow", tmp_path / "slow", home, *PATIENT)
     assert "p99" in found["ended"]["because"]
     assert found["users"]["failed"] == 0
 
@@ -84,4 +88,5 @@ def test_a_slow_candidate_is_aborted_for_its_latency(tmp_path: Path, home: Path)
 def test_an_equal_candidate_is_not_called_better(objective: str, tmp_path: Path, home: Path) -> None:
     found = simulated("same", tmp_path / "same", home, "--set", f"rollout.objective={objective}")
     assert found["truth"]["lift"] == 0
+    assert climbed(found) == ["shadow", "20", "50"]
     assert found["users"]["failed"] == 0

@@ -35,6 +35,8 @@ from slate.rollout.judge.verdict import Allocation, Check, Status
 #: The name of the step in which shares move.
 STEP: Final = MOVING_STEP
 
+#: A share rises to so many times of what it was at most.
+_STEEPEST: Final = 2
 #: Users that the prior of an arm is worth.
 _PRIOR: Final = 1.0
 #: How far, in scales, and how finely the Student distribution is tabulated.
@@ -63,8 +65,9 @@ def allocate(
     """The threshold that holds from now on, and why.
 
     It stays where it is before ``thompson.every_s`` is over, and where an arm has fewer than
-    ``minimum_users`` users that are through. It falls freely. It rises only where a fixed step would be left
-    behind: after ``dwell_s``, and when every check besides engagement has passed.
+    ``minimum_users`` users that are through. It falls freely. It rises to twice of what it was at most, so
+    that servers and guardrails meet more users by and by, and only where a fixed step would be left behind:
+    after ``dwell_s``, and when every check besides engagement has passed.
 
     Args:
         arms: the engagement of both, as the judge weighs it.
@@ -80,7 +83,7 @@ def allocate(
     stable, candidate = (posterior(arm, arms, config) for arm in (0, 1))
     better = probability_above(candidate, stable)
     least = config.thompson.minimum
-    wanted = round(min(max(better, least), 1 - least) * BUCKETS)
+    wanted = min(round(min(max(better, least), 1 - least) * BUCKETS), _STEEPEST * held)
     said = f"the candidate is the better one with a probability of {better:.1%}"
     reason = _why_not(others, step, config, now) if wanted > held else None
     return Allocation(

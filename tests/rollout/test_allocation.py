@@ -106,9 +106,9 @@ def test_nothing_known_is_the_smallest_share() -> None:
 @pytest.mark.parametrize(
     ("seen", "others", "when", "threshold"),
     [
-        (arms(1.0, 2.0), FINE, LATER, 9500),  # Surely better: as far as the minimum lets it.
+        (arms(1.0, 2.0), FINE, LATER, 4000),  # Surely better, and never more than twice at once.
         (arms(2.0, 1.0), FINE, LATER, 500),
-        (arms(1.0, 1.0), FINE, LATER, 5000),
+        (arms(1.0, 1.0), FINE, LATER, 4000),
         (arms(1.0, 2.0), FINE, START + timedelta(minutes=119), 2000),  # Not yet an hour since it moved.
         (arms(1.0, 2.0, count=49), FINE, LATER, 2000),
         (arms(1.0, math.nan), FINE, LATER, 2000),
@@ -128,13 +128,23 @@ def test_where_the_share_goes(
     assert found.reason
 
 
+def test_shares_follow_the_probability_where_it_is_near() -> None:
+    half = replace(HERE, percent=50.0)
+    assert allocate(arms(1.0, 2.0), FINE, half, CONFIG, LATER).threshold == 9500
+    assert allocate(arms(1.0, 1.0), FINE, half, CONFIG, LATER).threshold == 5000
+    unsure = allocate(arms(1.0, 1.05), FINE, half, CONFIG, LATER)
+    assert unsure.better is not None
+    assert 0.6 < unsure.better < 0.9
+    assert unsure.threshold == round(10_000 * unsure.better)
+
+
 def test_a_share_does_not_rise_before_the_step_has_dwelt() -> None:
     config = RolloutConfig(**(CONFIG.model_dump() | {"dwell_s": 4 * 3600.0}))
     held = allocate(arms(1.0, 2.0), FINE, HERE, config, LATER)
     assert held.threshold == 2000
     assert "lasted" in held.reason
     assert held.better == pytest.approx(1.0)
-    assert allocate(arms(1.0, 2.0), FINE, HERE, config, START + timedelta(hours=5)).threshold == 9500
+    assert allocate(arms(1.0, 2.0), FINE, HERE, config, START + timedelta(hours=5)).threshold == 4000
     # A step in which the share never moved counts from its beginning.
     fresh = replace(HERE, moved=None)
     assert allocate(arms(2.0, 1.0), FINE, fresh, config, START + timedelta(minutes=59)).threshold == 2000
@@ -148,7 +158,7 @@ def test_no_arm_ever_gets_less_than_the_minimum(
 ) -> None:
     config = RolloutConfig(**(CONFIG.model_dump() | {"thompson": {"minimum": least}}))
     found = allocate(arms(1.0, 1.0 + better, variance, count), FINE, HERE, config, LATER)
-    assert round(least * 10_000) <= found.threshold <= round((1 - least) * 10_000)
+    assert min(round(least * 10_000), 4000) <= found.threshold <= min(round((1 - least) * 10_000), 4000)
 
 
 def test_what_users_did_before_sharpens_the_posterior() -> None:

@@ -153,7 +153,8 @@ def _problems(evidence: Evidence, step: Step, config: RolloutConfig, now: dateti
         found.append(f"the log {known}, {age:.0f} s ago; {config.stale_s:g} s are allowed")
     users = sum(evidence.users) if evidence.users else 0
     if evidence.crossed > max(CROSSED * users, 1):
-        found.append(f"both variants answered {evidence.crossed} of {users} users: they do not stick")
+        wrong = "a variant that is not their bucket's" if step.name == MOVING_STEP else "both variants"
+        found.append(f"{wrong} answered {evidence.crossed} of {users} users: they do not stick")
     if evidence.blocks is not None and any(late.at < early.at for early, late in pairwise(evidence.blocks)):
         found.append("the gateway's blocks are not in the order of time")
     return tuple(found)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -73,6 +74,8 @@ def simulate(
         stack = _other_stack(prepared, url, events_url, key)
         _run(prepared, stack, told, days, console, as_json=as_json)
         return
+    # As Ctrl-C: what is up goes down in good order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with own_stack(prepared, told, console) as stack:
         _run(prepared, stack, told, days, console, as_json=as_json)
 
@@ -122,16 +125,16 @@ def own_stack(prepared: "Prepared", overrides: Sequence[str], console: Console) 
     try:
         from serving.stack import Stack as Up
         from serving.stack import apart
+        from slate.simulation.client import Address
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"slate simulate needs {error.name}; install slate-recommender with the extras [serve,local]"
         ) from error
     from slate.clock import VARIABLE, SystemClock, scale_of
-    from slate.simulation.client import Address
     from slate.simulation.run import Stack
     from slate.simulation.trouble import SlowProxy
 
-    folder = prepared.folder / "stack"
+    folder, late = prepared.folder / "stack", prepared.candidate == "slow"
     with contextlib.closing(SlowProxy()) as proxy, contextlib.ExitStack() as entered:
         with console.status("starting the stack") as status:
             up = Up(
@@ -140,7 +143,7 @@ def own_stack(prepared: "Prepared", overrides: Sequence[str], console: Console) 
                 config=prepared.config_path,
                 overrides=[*apart(folder), *overrides],
                 time_scale=prepared.time_scale,
-                through={"candidate": proxy.port},
+                through={"candidate": proxy.port} if late else {},
                 tell=lambda line: status.update(escape(line)),
             )
             entered.enter_context(up)
@@ -149,7 +152,7 @@ def own_stack(prepared: "Prepared", overrides: Sequence[str], console: Console) 
             SystemClock(scale_of(up.environment.get(VARIABLE))),
             pid=up.pid,
             candidate_port=up.ports.candidate,
-            proxy=proxy,
+            proxy=proxy if late else None,
         )
 
 

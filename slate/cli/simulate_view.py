@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from slate.rollout.state import ENDS
 from slate.simulation.course import Course
 from slate.simulation.ends import Ended
 from slate.simulation.outcome import Outcome
@@ -69,7 +70,7 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     """Truth beside estimate, what users noticed, and whether it ended as it had to."""
     end, users = outcome.end, outcome.users
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    table.add_row("ended", f"{end.status}: {escape(end.reason)}")
+    table.add_row("ended" if end.status in ENDS else "left at", f"{end.status}: {escape(end.reason)}")
     table.add_row("the truth", f"{outcome.true_lift:+.1%} engagement a slate")
     table.add_row("the estimate", _estimate(end))
     slow = "" if users.p99_ms is None else f", p99 {users.p99_ms:.0f} ms"
@@ -83,6 +84,8 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
         console.print(f"[green]as it had to:[/green] a {outcome.candidate} candidate is {wanted.status}{by}")
     else:
         console.print(f"[red]not as it had to:[/red] a {outcome.candidate} candidate is {wanted.status}{by}")
+        if end.status not in ENDS:
+            console.print("the days were over before the rollout was; give it more with --days")
 
 
 def _estimate(end: Ended) -> str:

@@ -1,7 +1,6 @@
 """Users come, look, and act, whatever becomes of their requests."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -66,10 +65,13 @@ async def _visit(visit: Visit, due: float, tastes: Tastes, client: Client, traff
 
 
 async def until(users: "asyncio.Task[None]", ended: asyncio.Event) -> None:
-    """Wait for the last user or the end, and send everybody away."""
+    """Wait for the last user or the end, and send everybody away, also where the waiting is interrupted."""
     waiting = asyncio.create_task(ended.wait())
-    await asyncio.wait({users, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (users, waiting):
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    try:
+        await asyncio.wait({users, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        users.cancel()
+        waiting.cancel()
+        (problem, _) = await asyncio.gather(users, waiting, return_exceptions=True)
+    if isinstance(problem, Exception):
+        raise problem

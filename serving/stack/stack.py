@@ -190,12 +190,12 @@ class Stack:
             self._children[name].wanted = True
 
     def _wait(self, names: Sequence[str], needed: bool = True) -> None:
-        """Until all of these do their work; what is not ``needed`` may fail."""
+        """Until all of these do their work; what is not ``needed`` may fail, or not be wanted any more."""
         ends = time.monotonic() + _READY_SECONDS
         waiting = [self._children[name] for name in names]
         while True:
             self._look()
-            late = [child for child in waiting if not child.ready()]
+            late = [child for child in waiting if child.wanted and not child.ready()]
             if not late:
                 return
             for child in late:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from serving.stack import Ports, Record, apart
-from slate.clock import isoformat
+from slate.clock import SystemClock, isoformat
 from slate.config import RolloutConfig
 from slate.errors import ReleaseError
 from slate.feedback.days import files_of
@@ -199,7 +199,7 @@ def test_in_the_background_through_a_rollout_and_kills(
         opened = open_store(store)
         rollout = start(opened, candidate, RolloutConfig(), by="ann")
         until(lambda: stack.pid("candidate") and stack.pid("shadow"))
-        abort(opened, rollout, by="ann", reason="enough")
+        abort(opened, rollout, "ann", "enough", SystemClock())
         until(lambda: stack.pid("candidate") is None and stack.pid("shadow") is None)
         assert stack.ask("p1").json()["predictions"][0]["variant"] == "stable"
         os.kill(int(Record(stack.folder).read()["pid"]), signal.SIGKILL)

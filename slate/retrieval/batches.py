@@ -51,7 +51,7 @@ class Shape(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Which of a batch's ``count`` parts to make: those from ``start`` up to ``stop``, not included.
+    """Which of a batch's ``parts`` to make: those from ``start`` up to ``stop``, not included.
 
     The windows of a batch are dealt out to its parts; each part has the shape that is asked for. So workers
     that make parts of the same batches, by the same seed, together have what one of them alone would.
@@ -59,7 +59,7 @@ class Share(NamedTuple):
 
     start: int = 0
     stop: int = 1
-    count: int = 1
+    parts: int = 1
 
 
 #: Batches in one part, for one process.
@@ -151,7 +151,7 @@ class Examples:
         self, shape: Shape, stride: int, seed: Sequence[int], share: Share = WHOLE
     ) -> Iterator[Batch]:
         """One epoch's batches, the same for the same seed; of each one the parts of ``share``, in turn."""
-        for pending in self._packed(shape, stride, seed, share.count):
+        for pending in self._packed(shape, stride, seed, share.parts):
             for part in pending.parts[share.start : share.stop]:
                 yield self._fill(shape, part.windows)
 

@@ -51,7 +51,7 @@ class Exchange:
         Raises:
             DataError: nothing is asked for.
         """
-        work = self._read(_WORK)
+        work: dict[str, Any] | None = self._read(_WORK)
         if work is None:
             raise DataError(
                 f"{self.address}: there is no {_WORK}; name the address that the launcher of the job prints"
@@ -64,7 +64,8 @@ class Exchange:
 
     def finished(self) -> dict[str, float] | None:
         """The metrics of what was done; None before."""
-        return self._read(_DONE)
+        metrics: dict[str, float] | None = self._read(_DONE)
+        return metrics
 
     def clear(self) -> None:
         """Remove everything."""

@@ -1,6 +1,7 @@
 """Traffic on one machine: Envoy is told by a file, and asked through its administration."""
 
 import json
+import shlex
 import time
 import urllib.request
 from collections.abc import Sequence
@@ -52,9 +53,10 @@ class EnvoyDriver:
         """
         places = read_places(self._folder)
         text = routes_file(split, self._template)
-        if self._text() != text:
-            replace(self._folder / ROUTES, text)
         version, admin = version_of(text), Admin(places.admin)
+        # What it missed as it was starting is moved there once more.
+        if self._text() != text or admin.routes_version() != version:
+            replace(self._folder / ROUTES, text)
         ends = time.monotonic() + _TOLD_SECONDS
         while admin.routes_version() != version:
             if time.monotonic() > ends:
@@ -103,7 +105,7 @@ class EnvoyDriver:
 
     def printed(self, split: Split) -> str:
         """A shell's commands that replace the file."""
-        path = self._folder / ROUTES
+        path = shlex.quote(str(self._folder / ROUTES))
         text = json.dumps(json.loads(routes_file(split, self._template)), separators=(",", ":"))
         return (
             f"# {split.threshold / 100:g}% of users meet the candidate; Envoy takes the file over as it is "

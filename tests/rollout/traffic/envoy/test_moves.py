@@ -137,6 +137,15 @@ def test_a_gateway_that_starts_again_goes_on(running: Gateway, driver: EnvoyDriv
     assert running.ask("user-1").variant == "candidate"
 
 
+def test_a_move_that_envoy_missed_is_made_again(running: Gateway, driver: EnvoyDriver) -> None:
+    missed = Split("r1", "50", 10_000)
+    # Written in place, which nobody is told of.
+    (running.folder / ROUTES).write_text(routes_file(missed, read_template()))
+    assert driver.applied() is None
+    running.tell(driver, missed)
+    assert running.ask("u").variant == "candidate"
+
+
 def test_a_file_that_envoy_cannot_take_is_said(
     running: Gateway, driver: EnvoyDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,12 +16,12 @@ from slate.rollout.by_hand import abort, force
 from slate.rollout.controller import Controller
 from slate.rollout.gather import Gatherer
 from slate.rollout.judge.evidence import Requests
-from slate.rollout.judge.verdict import Allocation, Decision, Verdict
+from slate.rollout.judge.verdict import Decision, Verdict
 from slate.rollout.lease import Lease
 from slate.rollout.start import start
 from slate.rollout.state import State, read_state
 from slate.rollout.traffic.driver import Split
-from slate.rollout.verdicts import last_verdict, read_verdicts, record
+from slate.rollout.verdicts import last_verdict, read_verdict, read_verdicts, record
 from tests.release.conftest import make_release
 from tests.rollout.bench import EVENTS, NOW, MemoryGateway, World, block, config, exposure, outcome, world
 
@@ -411,16 +411,16 @@ def test_shares_that_move_are_told_to_the_gateway(tmp_path: Path, make_release: 
     bench = Bench(world(tmp_path, make_release), changes=changes)
     bench.to_canary()
     assert bench.gateway.told == Split(bench.rollout_id, "thompson", 1000, 0.0)
-    verdict = Verdict(
-        rollout_id=bench.rollout_id, step="thompson", percent=10, at=bench.world.clock.now().isoformat(),
-        decision=Decision.HOLD, blind=False, reasons=("x",),
-        allocation=Allocation(threshold=3300, reason="drawn"),
-    )  # fmt: skip
-    record(bench.world.store, verdict, bench.state.last_verdict + 1)
-    bench.tick()
-    assert bench.gateway.told == Split(bench.rollout_id, "thompson", 3300, 0.0)
-    assert bench.state.judged().percent == 33.0
-    assert bench.state.judged().moved == bench.world.clock.now()
+    state = bench.a_step(lambda user, on: int(user[1:]) % (4 if on else 5) == 0)
+    move = state.history[-1]
+    assert (move.status, move.step) == ("canary", "thompson")
+    assert move.threshold > 1000
+    verdict = read_verdict(bench.world.store, bench.rollout_id, move.verdict or 0)
+    assert verdict.decision is Decision.HOLD
+    assert verdict.allocation is not None
+    assert verdict.allocation.threshold == move.threshold
+    assert bench.gateway.told == Split(bench.rollout_id, "thompson", move.threshold, 0.0)
+    assert state.judged().moved == bench.world.clock.now()
 
 
 def test_outside_a_rollout_everybody_meets_stable(tmp_path: Path, make_release: Any) -> None:

@@ -25,7 +25,7 @@ def report(
     from slate.rollout.report.course import read_course
     from slate.rollout.report.page import render
     from slate.rollout.report.slices import read_slices
-    from slate.rollout.report.words import headline
+    from slate.rollout.report.words import headline, margin_of
     from slate.storage import open_store
 
     chosen = chosen_config(config, overrides)
@@ -35,7 +35,7 @@ def report(
     slices, without = read_slices(opened, course.state, chosen.rollout, now)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(render(course, slices, without, chosen.rollout, now), encoding="utf-8")
-    said = headline(course, now)
+    said = headline(course, now, margin_of(chosen.rollout))
     if as_json:
         state = course.state
         body = {

@@ -44,13 +44,13 @@ def traffic(title: str, moves: Sequence[Move], until: datetime) -> Markup:
         return svg(drawing, title)
 
 
-def sequence(title: str, segment: Segment, ylabel: str) -> Markup:
-    """A difference and its bounds, look by look, within one step."""
+def sequence(title: str, segment: Segment, ylabel: str, least: float = 0.0) -> Markup:
+    """A difference and its bounds, look by look, within one step; ``least`` is what it is compared with."""
     with matplotlib.rc_context(STYLE):
         drawing, axes = figure()
         _band(axes, segment)
-        axes.axhline(0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        _limits(axes, [segment], (0.0,))
+        axes.axhline(least, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        _limits(axes, [segment], (0.0, least))
         axes.set_ylabel(ylabel)
         _time(axes, [point.at for point in segment.points])
         return svg(drawing, title)

@@ -17,9 +17,9 @@ from slate.rollout.judge.guardrails import ERRORS, P99, RATES
 from slate.rollout.judge.verdict import Check, Status, Verdict
 from slate.rollout.report import draw
 from slate.rollout.report.course import Course
-from slate.rollout.report.series import Counts, counts, relative, scale_of, segments
+from slate.rollout.report.series import Counts, Point, counts, relative, scale_of, segments
 from slate.rollout.report.slices import Slice, forest
-from slate.rollout.report.words import CHECKS, check_of, headline, lasted, share, timeline, when
+from slate.rollout.report.words import CHECKS, check_of, headline, lasted, margin_of, share, timeline, when
 from slate.rollout.report.words import relative as relative_words
 from slate.rollout.verdicts import Recorded
 
@@ -51,8 +51,8 @@ def render(
         "slate.rollout.report",
         "rollout.html.j2",
         state=state,
-        headline=headline(course, now),
-        tiles=_tiles(course, last, until),
+        headline=headline(course, now, margin_of(config)),
+        tiles=_tiles(course, until, margin_of(config)),
         decided=[(when(at), sentence, verdict) for at, sentence, verdict in timeline(history)],
         moves=[
             {"at": when(move.at), "move": move, "share": share(move.threshold)}
@@ -75,15 +75,23 @@ def render(
     )
 
 
-def _tiles(course: Course, last: Verdict | None, until: datetime) -> list[dict[str, str]]:
+def _tiles(course: Course, until: datetime, margin: float) -> list[dict[str, str]]:
     state = course.state
+    # A look between looks sees errors alone.
+    seeing = (each.verdict for each in reversed(course.verdicts) if check_of(each.verdict, RATIO))
+    last = next(seeing, None)
     began = datetime.fromisoformat(state.history[0].at)
-    ratio, engaged = check_of(last, RATIO), relative_words(check_of(last, ENGAGEMENT))
+    ratio, engaged = check_of(last, RATIO), relative_words(check_of(last, ENGAGEMENT), margin)
+    met = max(move.threshold for move in state.history) if state.ended else state.threshold
     seen = "–" if ratio is None or ratio.users is None else f"{sum(ratio.users):,}"
     candidate = "" if ratio is None or ratio.users is None else f"{ratio.users[1]:,} the candidate's"
     return [
         {"name": "step", "value": state.step, "detail": f"{state.status}"},
-        {"name": "share of users", "value": share(state.threshold), "detail": "met the candidate last"},
+        {
+            "name": "share of users",
+            "value": share(met),
+            "detail": "met the candidate at most" if state.ended else "meet the candidate",
+        },
         {"name": "lasted", "value": lasted(until - began), "detail": f"since {when(state.history[0].at)}"},
         {"name": "users of the step", "value": seen, "detail": candidate},
         {
@@ -97,23 +105,24 @@ def _tiles(course: Course, last: Verdict | None, until: datetime) -> list[dict[s
 
 def _engagement(verdicts: Sequence[Recorded], config: RolloutConfig) -> list[tuple[str, str, Markup]]:
     """A chart a step in which engagement was known."""
-    factor = "" if config.objective == "superiority" else f" less {1 - config.margin:g} of it"
+    margin = margin_of(config)
     return [
         (
             segment.step,
-            _ended(segment.points[-1]),
+            _ended([point for point in segment.points if math.isfinite(point.value)][-1]),
             draw.sequence(
-                f"Engagement against stable in step {segment.step}", segment, f"% of stable's{factor}"
+                f"Engagement against stable in step {segment.step}",
+                segment,
+                "% more than stable",
+                -100 * margin,
             ),
         )
-        for segment in segments(verdicts, ENGAGEMENT, relative)
+        for segment in segments(verdicts, ENGAGEMENT, relative(margin))
         if segment.known
     ]
 
 
-def _ended(point: Any) -> str:
-    if not math.isfinite(point.value):
-        return ""
+def _ended(point: Point) -> str:
     return f"{point.value:+.1f}% ({point.low:+.1f} to {point.high:+.1f})"
 
 

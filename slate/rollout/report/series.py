@@ -81,9 +81,17 @@ def segments(
     return tuple(found)
 
 
-def relative(check: Check, value: float) -> float:
-    """A difference as percent of stable's mean; NaN where that is not above 0."""
-    return 100 * value / check.stable if check.stable and check.stable > 0 else math.nan
+def relative(margin: float) -> Callable[[Check, float], float]:
+    """What tells engagement as percent of stable's mean more than it; NaN where that is not above 0.
+
+    Args:
+        margin: that the objective lets a candidate lack, as a share.
+    """
+
+    def told(check: Check, value: float) -> float:
+        return 100 * (value / check.stable - margin) if check.stable and check.stable > 0 else math.nan
+
+    return told
 
 
 def scale_of(name: str, config: RolloutConfig) -> Scale:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from slate.config import RolloutConfig
 from slate.rollout.judge.engagement import ENGAGEMENT
 from slate.rollout.judge.evidence import SHADOW_STEP
 from slate.rollout.judge.verdict import Check, Verdict
@@ -52,12 +53,16 @@ class Headline(NamedTuple):
     lead: str
 
 
-def headline(course: Course, now: datetime) -> Headline:
-    """What a reader should know first."""
+def headline(course: Course, now: datetime, margin: float = 0.0) -> Headline:
+    """What a reader should know first.
+
+    Args:
+        margin: that engagement may be worse by, see :func:`margin_of`.
+    """
     state = course.state
     word, tone = _WORDS.get(state.status, (f"{share(state.threshold)} of users", "plain"))
     last = course.verdicts[-1].verdict if course.verdicts else None
-    return Headline(word, tone, _meaning(state, now), _lead(state, last))
+    return Headline(word, tone, _meaning(state, now), _lead(state, last, margin))
 
 
 def told(move: Move, before: Move | None) -> str:
@@ -132,14 +137,24 @@ def when(instant: str) -> str:
     return f"{datetime.fromisoformat(instant):%Y-%m-%d %H:%M:%S}"
 
 
-def relative(check: Check | None) -> tuple[str, str] | None:
+def margin_of(config: RolloutConfig) -> float:
+    """The share of stable's engagement that a candidate may lack by the objective.
+
+    A look's figure is how far it is above that, see :func:`slate.rollout.judge.engagement.estimate`; a reader
+    wants to know how far it is from stable.
+    """
+    return config.margin if config.objective == "non_inferiority" else 0.0
+
+
+def relative(check: Check | None, margin: float) -> tuple[str, str] | None:
     """Engagement as percent of stable's, and its bounds; None where it is not known."""
     if check is None or check.value is None or not check.stable or check.stable <= 0:
         return None
     bounds = "no bounds yet"
     if check.low is not None and check.high is not None:
-        bounds = f"{check.low / check.stable:+.1%} to {check.high / check.stable:+.1%}"
-    return f"{check.value / check.stable:+.1%}", bounds
+        low, high = (each / check.stable - margin for each in (check.low, check.high))
+        bounds = f"{low:+.1%} to {high:+.1%}"
+    return f"{check.value / check.stable - margin:+.1%}", bounds
 
 
 def check_of(verdict: Verdict | None, name: str) -> Check | None:
@@ -174,14 +189,14 @@ def _meaning(state: State, now: datetime) -> str:
     )
 
 
-def _lead(state: State, last: Verdict | None) -> str:
+def _lead(state: State, last: Verdict | None, margin: float) -> str:
     if last is None:
         return "No look has been recorded."
     reasons = "; ".join(last.reasons)
     blind = " It did not see all that it should have." if last.blind else ""
     if state.ended and last.step == SHADOW_STEP:
         return f"The last look, in shadow, said {last.decision}: {reasons}.{blind}"
-    engaged = relative(check_of(last, ENGAGEMENT))
+    engaged = relative(check_of(last, ENGAGEMENT), margin)
     figure = f" Engagement per user against stable's: {engaged[0]} ({engaged[1]})." if engaged else ""
     return f"The last look, at {when(last.at)}, said {last.decision}: {reasons}.{figure}{blind}"
 

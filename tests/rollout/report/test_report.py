@@ -15,8 +15,9 @@ from slate.config import RolloutConfig
 from slate.errors import NotFoundError
 from slate.rollout.report.course import read_course
 from slate.rollout.report.page import render
+from slate.rollout.report.series import relative, segments
 from slate.rollout.report.slices import read_slices
-from slate.rollout.report.words import headline
+from slate.rollout.report.words import headline, margin_of
 from slate.rollout.verdicts import verdict_key
 from slate.storage import LocalStore
 from tests.rollout.report import courses
@@ -170,3 +171,28 @@ def test_the_lead_tells_engagement_as_a_share_of_stables(tmp_path: Path) -> None
     course = courses.promoted(tmp_path)
     found = headline(read_course(course.save()), course.at)
     assert re.search(r"against stable's: \+[34]\.\d% \(\+\d\.\d% to \+\d\.\d%\)", found.lead), found.lead
+
+
+def test_a_margin_that_the_objective_allows_is_no_gain(tmp_path: Path) -> None:
+    """A look says how far a candidate is above 95% of stable; a reader is told how far it is from stable."""
+    same = courses.check("engagement", stable=2.0, candidate=2.0, value=0.1, low=0.06, high=0.14)
+    course = courses.Course(tmp_path / "same")
+    course.move(courses.RolloutStatus.CANARY, "50", 5000)
+    course.look(courses.Decision.HOLD, [same])
+    config = RolloutConfig(objective="non_inferiority", margin=0.05)
+    found = headline(read_course(course.save()), course.at, margin_of(config))
+    assert "against stable's: +0.0% (-2.0% to +2.0%)" in found.lead
+    point = segments(read_course(course.store).verdicts, "engagement", relative(0.05))[0].points[0]
+    assert (point.value, point.low, point.high) == pytest.approx((0.0, -2.0, 2.0))
+
+
+def test_an_abort_between_looks_keeps_the_figures_of_the_last_look(tmp_path: Path) -> None:
+    course = courses.Course(tmp_path)
+    course.move(courses.RolloutStatus.CANARY, "5", 500)
+    course.look(courses.Decision.HOLD, courses.canary_checks(9000, 0.0, 0.0, 0.05))
+    broken = courses.check("errors", courses.Status.FAILED)
+    course.look(courses.Decision.ABORT, [broken], "errors: 20 of the candidate's last 20 requests failed")
+    course.move(courses.RolloutStatus.ABORTED, "5", 0, reason="errors: 20 of the candidate's last 20 failed")
+    html = paged(course)
+    assert '<div class="v">9,000</div>' in html
+    assert '<div class="v">5%</div><div class="i">met the candidate at most</div>' in html

@@ -44,7 +44,6 @@ def refused(source: str) -> str:
     return ""
 
 
-@pytest.mark.xfail(reason="the script still asks for `require` and clears the route itself", strict=True)
 def test_the_controller_takes_the_script() -> None:
     assert refused(SCRIPT.read_text()) == ""
 

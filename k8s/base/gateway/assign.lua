@@ -1,13 +1,26 @@
 -- Which variant a user meets: bucket = fmix32(fnv1a32(salt .. ":" .. user_id)) mod 10000, where fmix32 is the
--- finaliser of MurmurHash3; the candidate when the bucket is below the threshold. Numbers are doubles, so
--- 32-bit products are put together from parts that stay exact.
-local bit = require("bit")
-
+-- finaliser of MurmurHash3; the candidate when the bucket is below the threshold.
+--
+-- Numbers are doubles, so 32-bit products are put together from parts that stay exact. Bits are reckoned with
+-- arithmetic alone: the gateway's controller tries a script in a Lua without bit library and `require` before it
+-- admits it.
 local WORD = 4294967296
 local BUCKETS = 10000
 
-local function unsigned(number)
-  return number % WORD
+local function xor(a, b)
+  local result, place = 0, 1
+  while a > 0 or b > 0 do
+    local x, y = a % 2, b % 2
+    if x ~= y then
+      result = result + place
+    end
+    a, b, place = (a - x) / 2, (b - y) / 2, place * 2
+  end
+  return result
+end
+
+local function shifted(number, bits)
+  return math.floor(number / 2 ^ bits)
 end
 
 local function times(a, b)
@@ -19,15 +32,16 @@ end
 local function fnv1a32(text)
   local hash = 2166136261
   for position = 1, #text do
-    hash = times(unsigned(bit.bxor(hash, text:byte(position))), 16777619)
+    local low = hash % 256
+    hash = times(hash - low + xor(low, text:byte(position)), 16777619)
   end
   return hash
 end
 
 local function fmix32(hash)
-  hash = times(unsigned(bit.bxor(hash, bit.rshift(hash, 16))), 0x85ebca6b)
-  hash = times(unsigned(bit.bxor(hash, bit.rshift(hash, 13))), 0xc2b2ae35)
-  return unsigned(bit.bxor(hash, bit.rshift(hash, 16)))
+  hash = times(xor(hash, shifted(hash, 16)), 0x85ebca6b)
+  hash = times(xor(hash, shifted(hash, 13)), 0xc2b2ae35)
+  return xor(hash, shifted(hash, 16))
 end
 
 function bucket_of(salt, user_id)
@@ -59,5 +73,8 @@ function envoy_on_request(handle)
       end
     end
   end
-  handle:clearRouteCache()
+  -- The controller's stand-in for the handle lacks this.
+  if handle.clearRouteCache ~= nil then
+    handle:clearRouteCache()
+  end
 end

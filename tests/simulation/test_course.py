@@ -1,6 +1,7 @@
 """A course goes on until its rollout has ended, or nobody comes any more."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from slate.errors import ReleaseError
 from slate.rollout.judge.verdict import Decision, Verdict
 from slate.rollout.state import Move, RolloutStatus, State, create, read_state, swap
 from slate.rollout.verdicts import record
+from slate.simulation.client import Address
 from slate.simulation.course import Course, Setting, run_course
 from slate.simulation.visits import visits
 from slate.simulation.world import World
@@ -26,6 +28,21 @@ def store(tmp_path: Path) -> ObjectStore:
     return open_store(str(tmp_path))
 
 
+def setting_of(
+    world: World, store: ObjectStore, address: Address, scale: float, days: float, start: Callable[[], str]
+) -> Setting:
+    return Setting(
+        store,
+        address,
+        world.tastes,
+        visits(world, 1.0, days),
+        SystemClock(Scale(scale, time.time())),
+        "run",
+        start=start,
+        warm_s=0.05,
+    )
+
+
 def followed(
     world: World, store: ObjectStore, scale: float, days: float, start: Callable[[], str] = lambda: "r"
 ) -> tuple[Course, list[str], int]:
@@ -35,18 +52,8 @@ def followed(
 
     async def run() -> Course:
         async with Shop(world.tastes.items).open() as address:
-            setting = Setting(
-                store,
-                address,
-                world.tastes,
-                visits(world, 1.0, days),
-                SystemClock(Scale(scale, time.time())),
-                "run",
-                start=start,
-                warm_s=0.05,
-            )
             return await run_course(
-                setting,
+                setting_of(world, store, address, scale, days, start),
                 lambda found: seen.append(found.status),
                 lambda course: told.append(course.traffic.asked),
             )
@@ -110,3 +117,22 @@ def test_a_state_that_cannot_be_read_for_a_while_ends_nothing(world: World, stor
     assert seen == ["promoted"]
     assert told > 1
     assert isinstance(course.state, State)
+
+
+def test_an_interrupted_course_leaves_nobody_behind(world: World, store: ObjectStore) -> None:
+    create(store, state(RolloutStatus.CANARY))
+    problems: list[object] = []
+
+    async def run() -> set[asyncio.Task[object]]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+        async with Shop(world.tastes.items).open() as address:
+            setting = setting_of(world, store, address, 20_000.0, 1_000, lambda: "r")
+            before = asyncio.all_tasks()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(run_course(setting, lambda _: None, lambda _: None), 0.6)
+            return asyncio.all_tasks() - before
+
+    left = asyncio.run(run())
+    gc.collect()
+    assert problems == []
+    assert [task for task in left if "slate/simulation" in repr(task)] == []

@@ -18,7 +18,7 @@ from tests.infra.rendered import rendered
 
 ROOT = Path(__file__).parents[2]
 WALK = ROOT / "docs" / "guides" / "kubectl-walk-through.md"
-GUIDES = (WALK, ROOT / "docs" / "guides" / "deploy-on-gke.md")
+GUIDES = (WALK, *(ROOT / "docs" / "guides" / name for name in ("deploy-on-gke.md", "multi-worker.md")))
 ROLLOUTS = ROOT / "docs" / "guides" / "rollouts.md"
 KINDS = {
     "inferenceservice": "InferenceService",

@@ -14,31 +14,33 @@ from slate.rollout.traffic.kubernetes.names import MODELS, POLICY, ROUTE, VARIAN
 Manifest = dict[str, Any]
 
 
-def manifests(split: Split, namespace: str) -> list[Manifest]:
-    """What a cluster has during a split: the route, the policy, and the services of its variants.
+def moved(split: Split, namespace: str) -> list[Manifest]:
+    """The two objects that a move changes: the route and the policy.
+
+    They have the shape of an overlay with the options ``canary`` and ``shadow``, whatever the split, so that
+    applying them takes nothing away.
 
     Raises:
         ConfigError: the files are missing.
     """
-    variants = [STABLE]
-    if split.threshold:
-        variants.append(CANDIDATE)
-    if split.mirror_percent:
-        variants.append(SHADOW)
-    found = [route(split), policy(split), *(inference_service(variant) for variant in variants)]
-    for each in found:
-        each["metadata"]["namespace"] = namespace
-    return found
+    return _in(namespace, [route(split), policy(split)])
+
+
+def services(namespace: str) -> list[Manifest]:
+    """The InferenceServices of all variants, without what an overlay adds to them.
+
+    Raises:
+        ConfigError: the files are missing.
+    """
+    return _in(namespace, [inference_service(variant) for variant in (STABLE, CANDIDATE, SHADOW)])
 
 
 def route(split: Split) -> Manifest:
     """The HTTPRoute: users by their variant's header, and the mirror."""
     found = _named(_file("route.yaml"), ROUTE.name)
     (stable,) = found["spec"]["rules"]
-    if split.mirror_percent:
-        stable["filters"] = [mirror(split.mirror_percent)]
-    if split.threshold:
-        found["spec"]["rules"].append(candidate_rule())
+    stable["filters"] = [mirror(split.mirror_percent)]
+    found["spec"]["rules"].append(candidate_rule())
     return found
 
 
@@ -70,13 +72,21 @@ def mirror(percent: float) -> Manifest:
 def inference_service(variant: str) -> Manifest:
     """A variant's InferenceService: stable's under another name, which follows the channel of that name."""
     found = _named(_file("stable.yaml"), service(STABLE))
-    renamed = yaml.safe_load(yaml.safe_dump(found).replace(STABLE, variant))
-    return dict(renamed)
+    renamed: Manifest = yaml.safe_load(yaml.safe_dump(found).replace(STABLE, variant))
+    if variant == SHADOW:
+        renamed["spec"]["predictor"] |= {"minReplicas": 1, "maxReplicas": 2}
+    return renamed
 
 
 def as_yaml(documents: list[Manifest]) -> str:
     """Documents as ``kubectl apply -f -`` reads them."""
     return yaml.safe_dump_all(documents, sort_keys=False, explicit_start=True)
+
+
+def _in(namespace: str, documents: list[Manifest]) -> list[Manifest]:
+    for each in documents:
+        each["metadata"]["namespace"] = namespace
+    return documents
 
 
 def _file(name: str) -> Path:

@@ -4,7 +4,7 @@ import json
 
 from slate.release.channels import CANDIDATE, SHADOW, STABLE
 from slate.rollout.traffic.driver import Split
-from slate.rollout.traffic.kubernetes.manifests import as_yaml, manifests, route
+from slate.rollout.traffic.kubernetes.manifests import as_yaml, moved, route, services
 from slate.rollout.traffic.kubernetes.moves import Patch, context_patch, rule_places
 from slate.rollout.traffic.kubernetes.names import POLICY, ROUTE, service
 
@@ -24,10 +24,17 @@ def printed(split: Split, namespace: str) -> str:
     if split.threshold:
         lines.append(_ready(CANDIDATE, namespace))
     lines.append(_patch("envoyextensionpolicy", POLICY.name, namespace, context_patch(split)))
-    if split.mirror_percent:
-        lines.append(_patch("httproute", ROUTE.name, namespace, _mirror(split)))
-    lines += ["", "# The same as manifests, for kubectl apply -f -:", as_yaml(manifests(split, namespace))]
-    return "\n".join(lines)
+    lines.append(_patch("httproute", ROUTE.name, namespace, _mirror(split)))
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "# The same as manifests, for kubectl apply -f -:",
+            as_yaml(moved(split, namespace)),
+            "# The services behind them, for a cluster without an overlay, which adds pools and sizes:",
+            as_yaml(services(namespace)),
+        ]
+    )
 
 
 def _mirror(split: Split) -> Patch:

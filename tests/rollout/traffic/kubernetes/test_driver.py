@@ -217,14 +217,12 @@ def test_the_move_by_hand_is_the_same_move(driver: Driver, cluster: Cluster) -> 
                 )
                 for operation in json.loads(words[words.index("-p") + 1]):
                     replace(document, operation)
-        assert driver.applied() == split or split.mirror_percent == 0.0
-        assert cluster.context["threshold"] == split.threshold
+        assert driver.applied() == split
         documents = list(yaml.safe_load_all(listed))
         assert unfit(documents) + unfit(moved(cluster)) == []
         assert [each["kind"] for each in documents[:2]] == ["HTTPRoute", "EnvoyExtensionPolicy"]
         services = [each["metadata"]["name"] for each in documents[2:]]
-        second = "recommender-shadow" if split.mirror_percent else "recommender-candidate"
-        assert services == ["recommender-stable", second]
+        assert services == ["recommender-stable", "recommender-candidate", "recommender-shadow"]
 
 
 def test_manifests_are_those_of_the_options() -> None:
@@ -232,10 +230,10 @@ def test_manifests_are_those_of_the_options() -> None:
     route = named(documents, "HTTPRoute", "slate-recommender")
     assert candidate_rule() in route["spec"]["rules"]
     assert mirror(10.0) in route["spec"]["rules"][0]["filters"]
-    ours = inference_service("candidate")
-    theirs = named(rendered("canary"), "InferenceService", "recommender-candidate")
-    theirs["metadata"]["labels"].pop("app.kubernetes.io/part-of", None)
-    assert ours == theirs
+    for option, variant in (("canary", "candidate"), ("shadow", "shadow")):
+        theirs = named(rendered(option), "InferenceService", f"recommender-{variant}")
+        theirs["metadata"]["labels"].pop("app.kubernetes.io/part-of", None)
+        assert inference_service(variant) == theirs
 
 
 def test_the_role_allows_what_the_driver_asks() -> None:

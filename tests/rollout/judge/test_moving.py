@@ -266,7 +266,7 @@ def share_paths(rng: np.random.Generator, runs: int, looks: int, each: int, lost
 
 
 def test_shares_that_follow_the_noise_raise_no_false_alarms() -> None:
-    assert share_paths(np.random.default_rng(7), 100, 20, 500, lost=0.0) <= 0.02
+    assert share_paths(np.random.default_rng(7), 60, 20, 500, lost=0.0) <= 0.02
 
 
 @pytest.mark.slow

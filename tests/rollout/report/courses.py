@@ -157,7 +157,7 @@ class Course:
             allocation = Allocation(
                 threshold=round(share * 10_000), better=share, reason="the candidate is the better one"
             )
-            checks = canary_checks(2000 * place, self.effect, self.slower, share)
+            checks = canary_checks(2000 * place, self.effect, self.slower, share)[:2]
             self.look(Decision.HOLD, checks, "engagement: not known", allocation=allocation)
             self.move(RolloutStatus.CANARY, "thompson", allocation.threshold, reason=allocation.reason)
 
@@ -218,7 +218,10 @@ def under_way(folder: Path) -> Course:
     course.move(RolloutStatus.CANARY, "1", 100)
     course.move(RolloutStatus.CANARY, "5", 500)
     course.look(
-        Decision.HOLD, canary_checks(900, 0.0, 0.0, 0.05), "errors: the gateway does not tell it", blind=True
+        Decision.HOLD,
+        canary_checks(900, 0.0, 0.0, 0.05)[:2],
+        "errors: the gateway does not tell it",
+        blind=True,
     )
     return course
 

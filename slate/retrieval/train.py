@@ -194,8 +194,8 @@ class Trainer:
             print(f"two-tower: {text}", flush=True)
 
     def _own_model(self) -> TwoTower:
-        """The model as this process can save it without asking the others."""
-        if self._team.alone:
+        """The model as the chief can save it without asking the others."""
+        if self._team.alone or not self._team.chief:
             return self.model
         model = TwoTower(*self._parts)
         model.compile(optimizer=tf.keras.optimizers.Adam())
@@ -259,8 +259,8 @@ class Trainer:
             return 0.0, 0.0, 0.0
         table = self.model.candidate_embeddings()
         ranks = self._valid.ranks(self.embed_valid(table), table)
-        hits = (self._valid.mean_over_users((ranks <= k).astype(np.float64)) for k in (10, 100))
-        return (self._valid.ndcg(ranks), *hits)  # type: ignore[return-value]
+        hit_10, hit_100 = (self._valid.mean_over_users((ranks <= k).astype(np.float64)) for k in (10, 100))
+        return self._valid.ndcg(ranks), hit_10, hit_100
 
     def _best_epoch(self, records: Sequence[Epoch]) -> int:
         """The first epoch with the highest NDCG@10; the last one where there is no validation."""

@@ -12,8 +12,8 @@ from slate.storage import ObjectStore
 from tests.rollout.bench import exposure, outcome, write_log
 from tests.rollout.traffic.kubernetes.cluster import Cluster, Series
 
-_ROUND_SECONDS = 0.5
-_EACH_ROUND = 100
+_ROUND_SECONDS = 1.0
+_EACH_ROUND = 200
 _BOUNDS = (10.0, 25.0, 50.0, 100.0)
 
 

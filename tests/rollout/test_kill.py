@@ -40,7 +40,7 @@ SCALE = 30.0
 ROLLBACK_SECONDS = 10.0
 END_SECONDS = 120.0
 #: How long the test waits for a look before it kills somebody all the same.
-PROGRESS_SECONDS = 5.0
+PROGRESS_SECONDS = 20.0
 ZYGOTE = Path(__file__).with_name("zygote.py")
 
 
@@ -225,7 +225,7 @@ def killed(tmp_path: Path, make_release: Any, kills: int, seed: int) -> None:
 
 def instant(store: ObjectStore, rollout_id: str, chance: random.Random) -> None:
     """Wait for when to kill: at any time, or soon after a look or a move, where it matters."""
-    if chance.random() < 0.5:
+    if chance.random() < 0.4:
         time.sleep(chance.uniform(0.05, 1.5))
         return
     before, deadline = progress(store, rollout_id), time.monotonic() + PROGRESS_SECONDS

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from slate.clock import SystemClock
 from slate.errors import SlateError
@@ -16,7 +17,7 @@ from slate.simulation.trouble import Meddle
 from slate.simulation.visits import Visit
 from slate.storage import ObjectStore
 
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS: Final = 0.25
 
 
 @dataclass
@@ -100,8 +101,8 @@ async def _follow(
 def _look(store: ObjectStore, rollout_id: str, course: Course) -> None:
     try:
         course.state = read_state(store, rollout_id).state
+        course.moves += [course.seconds] * (course.state.sequence - len(course.moves))
         known = course.verdict.number if course.verdict else 0
         course.verdict = last_verdict(store, rollout_id, known) or course.verdict
     except SlateError:
         return  # A store that cannot be read now may be in a moment; the rollout goes on without us.
-    course.moves += [course.seconds] * (course.state.sequence - len(course.moves))

@@ -116,7 +116,8 @@ def _sealed_anew(made: Made, target: ObjectStore) -> str:
     fields = ManifestFields.model_validate(manifest.model_dump(include=set(ManifestFields.model_fields)))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "release"
-        shutil.copytree(source, folder, ignore=shutil.ignore_patterns(MANIFEST_FILE))
+        shutil.copytree(source, folder)
+        (folder / MANIFEST_FILE).unlink()
         seal(folder, fields)
         return publish(target, folder)
 

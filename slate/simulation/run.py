@@ -31,8 +31,8 @@ class Stack:
     """A stack that is up, as far as a simulation may reach into it.
 
     ``pid`` is that of a variant's server, None where there is none; ``candidate_port`` is where the candidate
-    listens, and ``proxy`` what the gateway asks in its place. ``clock`` tells the time as the
-    stack's processes know it.
+    listens, and ``proxy`` what the gateway asks in its place. ``clock`` tells the time
+    as the stack's processes know it.
     """
 
     address: Address

@@ -17,7 +17,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from serving.stack import Ports, Record, apart
+from serving.stack import Ports, Record, Stack, apart
 from slate.clock import SystemClock, isoformat
 from slate.config import RolloutConfig
 from slate.errors import ReleaseError
@@ -151,13 +151,14 @@ def test_a_slate_is_asked_for_liked_and_logged(
     assert "events was ended by signal 9; it is started again now" in (tmp_path / "said").read_text()
 
 
-def test_without_a_release_nothing_starts(tmp_path: Path, environment: dict[str, str]) -> None:
-    run = subprocess.run(
-        command(tmp_path, str(tmp_path / "store")), capture_output=True, text=True, env=environment
+def test_without_a_release_nothing_starts(tmp_path: Path) -> None:
+    stack = Stack(
+        str(tmp_path / "store"), tmp_path / "up", config=write_tiny_world(tmp_path), overrides=apart(tmp_path)
     )
-    assert run.returncode == ReleaseError.exit_code
-    assert "channel stable is empty; 'slate run' trains a first release" in run.stderr
+    with pytest.raises(ReleaseError, match="channel stable is empty; 'slate run' trains a first release"):
+        stack.__enter__()
     assert not Record(tmp_path / "up").held()
+    assert stack.processes() == []
 
 
 def slate(folder: Path, environment: dict[str, str], *words: str) -> Any:

@@ -25,3 +25,10 @@ def driver(running: Gateway, tmp_path_factory: pytest.TempPathFactory) -> EnvoyD
     found = running.driver(tmp_path_factory.mktemp("store"))
     found.apply(Split())
     return found
+
+
+@pytest.fixture
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway that no other test has to do with: it remembers who failed."""
+    with gateway(tmp_path_factory.mktemp("fresh")) as started:
+        yield started

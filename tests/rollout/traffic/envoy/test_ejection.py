@@ -1,6 +1,5 @@
 """A server that cannot be reached is left out; where it is the only stable one, it is asked all the same."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,15 +7,9 @@ import pytest
 from slate.rollout.traffic.driver import Split
 from slate.rollout.traffic.envoy.template import read_template
 from tests.rollout.traffic.envoy.backends import ANSWER, CRASH, HANG
-from tests.rollout.traffic.envoy.gateway import Gateway, gateway
+from tests.rollout.traffic.envoy.gateway import Gateway
 
 FAILURES = read_template().ejection.failures
-
-
-@pytest.fixture
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with gateway(tmp_path_factory.mktemp("ejection")) as started:
-        yield started
 
 
 def test_a_candidate_that_crashes_is_not_asked_again_and_again(

@@ -23,7 +23,10 @@ COMMANDS = [
     if line.startswith("$ slate ")
 ]
 #: Commands that train, serve or talk to a cluster; other tests do.
-PARSED_ONLY = ("run", "tune", "serve", "submit", "schedule", "events", "metrics", "monitor")
+PARSED_ONLY = (
+    *("run", "tune", "serve", "submit", "schedule", "events", "metrics", "monitor"),
+    *("up", "simulate", "rollout"),
+)
 #: What commands of the README write and later ones read.
 WRITTEN = ("best.yaml",)
 

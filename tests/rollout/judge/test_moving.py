@@ -271,7 +271,7 @@ def test_shares_that_follow_the_noise_raise_no_false_alarms() -> None:
 
 @pytest.mark.slow
 def test_shares_that_follow_the_noise_raise_no_false_alarms_in_many_rollouts() -> None:
-    assert share_paths(np.random.default_rng(8), 3000, 50, 2000, lost=0.0) <= 0.01
+    assert share_paths(np.random.default_rng(8), 500, 50, 2000, lost=0.0) <= 0.01
 
 
 def test_a_loss_of_the_candidates_users_is_found_while_shares_move() -> None:

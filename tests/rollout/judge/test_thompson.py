@@ -136,8 +136,8 @@ def test_equal_releases_hardly_ever_end() -> None:
 
 @pytest.mark.slow
 def test_equal_releases_end_wrongly_as_seldom_as_alpha_says() -> None:
-    found = ends(0.0, 1000, 2, looks=50)
-    assert found["hold"] >= 950, found
+    found = ends(0.0, 300, 2, looks=40)
+    assert found["hold"] >= 285, found
 
 
 def test_a_better_release_is_promoted_and_a_worse_one_aborted() -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from slate.config import GuardrailConfig, RolloutConfig
 from slate.rollout.blocks import Counted
 from slate.rollout.judge.evidence import Requests
-from slate.rollout.judge.guardrails import ERRORS, P99
+from slate.rollout.judge.guardrails import NEGATIVE, P99
 from slate.rollout.judge.verdict import Check
 from slate.rollout.verdicts import Recorded
 
@@ -103,9 +103,9 @@ def scale_of(name: str, config: RolloutConfig) -> Scale:
         return Scale(lambda value: value, "ms slower than stable")
     if margin.relative:
         return Scale(lambda value: 100 * value, "points beyond the margin")
-    if name == ERRORS or name != "negative_actions":
-        return Scale(lambda value: 100 * value, "percentage points worse")
-    return Scale(lambda value: value, "more a user")
+    if name == NEGATIVE:
+        return Scale(lambda value: value, "more a user")
+    return Scale(lambda value: 100 * value, "percentage points worse")
 
 
 def counts(blocks: Sequence[Counted], pick: Callable[[Counted], Requests]) -> tuple[Counts, ...]:

@@ -50,7 +50,9 @@ def buckets_of(running: Gateway, users: int) -> list[tuple[int, str]]:
     return found
 
 
-@pytest.mark.parametrize("users", [2000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "users", [2000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+)
 def test_nobody_changes_sides_as_weights_rise_and_the_gateway_starts_anew(
     running: Gateway, driver: EnvoyDriver, users: int
 ) -> None:

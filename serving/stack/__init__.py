@@ -9,7 +9,8 @@
 from serving.stack.apart import apart
 from serving.stack.down import take_down
 from serving.stack.ports import Ports
+from serving.stack.process import Process
 from serving.stack.record import Record
-from serving.stack.stack import Process, Stack
+from serving.stack.stack import Stack
 
 __all__ = ["Ports", "Process", "Record", "Stack", "apart", "take_down"]

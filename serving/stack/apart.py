@@ -1,6 +1,9 @@
-"""A stack that shares nothing with another one on the same machine."""
+"""What the processes of one stack share, and two stacks on one machine do not."""
 
 from pathlib import Path
+
+from slate.config import SlateConfig
+from slate.errors import ConfigError
 
 
 def apart(folder: Path) -> list[str]:
@@ -14,4 +17,23 @@ def apart(folder: Path) -> list[str]:
         f"feedback.state={inside / 'state.db'}",
         f"serving.state={inside / 'state.db'}",
         f"rollout.gateway.folder={inside / 'gateway'}",
+    ]
+
+
+def shared(chosen: SlateConfig, gateway: Path) -> list[str]:
+    """What all processes have to agree on, wherever they are started from.
+
+    Raises:
+        ConfigError: servers and feedback would not find each other.
+    """
+    if chosen.serving.state != chosen.feedback.state:
+        raise ConfigError(
+            f"serving.state is {chosen.serving.state} and feedback.state {chosen.feedback.state}: on one "
+            "machine servers and feedback share one file; name the same"
+        )
+    state = Path(chosen.feedback.state).absolute()
+    return [
+        f"serving.state={state}",
+        f"feedback.state={state}",
+        f"rollout.gateway.folder={gateway}",
     ]

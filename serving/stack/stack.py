@@ -3,11 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from serving.stack.apart import shared
 from serving.stack.child import Child, Spec
 from serving.stack.clock import stack_scale
 from serving.stack.commands import CONSUMER, ENVOY, EVENTS, ROLLOUT, VARIANTS, Commands
@@ -15,11 +15,12 @@ from serving.stack.demand import Demand
 from serving.stack.keys import Keys, stack_keys
 from serving.stack.logs import tail
 from serving.stack.ports import Ports
+from serving.stack.process import Process, port_of, process_of
 from serving.stack.record import Record
 from slate.clock import VARIABLE as TIME_SCALE
 from slate.clock import Clock, SystemClock
-from slate.config import SlateConfig, default_config_path, load_config
-from slate.errors import ConfigError, GatewayError, ReleaseError
+from slate.config import default_config_path, load_config
+from slate.errors import GatewayError, ReleaseError
 from slate.release.channels import CANDIDATE, SHADOW, STABLE, read_channel
 from slate.rollout.traffic.envoy.files import Places
 from slate.rollout.traffic.envoy.start import prepare
@@ -29,18 +30,6 @@ _LOOK_SECONDS: Final = 0.1
 _READY_SECONDS: Final = 300.0
 #: How often a process may end while the stack starts.
 _TRIES: Final = 3
-
-
-@dataclass(frozen=True)
-class Process:
-    """One process as it is now; ``state`` is ``ready``, ``starting``, ``away`` or ``not needed``."""
-
-    name: str
-    pid: int | None
-    port: int | None
-    state: str
-    restarts: int
-    log: Path
 
 
 class Stack:
@@ -91,7 +80,7 @@ class Stack:
             through or {}
         )
         self._commands = Commands(
-            store, config, [*overrides, *_shared(chosen, self._gateway)], self.ports, self.folder / "logs"
+            store, config, [*overrides, *shared(chosen, self._gateway)], self.ports, self.folder / "logs"
         )
         self._record = Record(self.folder)
         self._keys: Keys | None = None
@@ -130,7 +119,7 @@ class Stack:
 
     def processes(self) -> list[Process]:
         """All of them, wanted or not."""
-        return [self._process(child) for child in self._children.values()]
+        return [process_of(child, self.ports) for child in self._children.values()]
 
     def pid(self, process: str) -> int | None:
         """Of ``stable``, ``candidate``, ``shadow``, ``events``, ``consumer``, ``envoy`` or ``rollout``."""
@@ -238,27 +227,11 @@ class Stack:
             "gateway": self.gateway_url,
             "events": self.events_url,
             "time_scale": self._environment.get(TIME_SCALE, ""),
-            "ports": {name: self._port(name) for name in self._children},
+            "ports": {name: port_of(name, self.ports) for name in self._children},
             "logs": str(self._commands.logs),
         }
         self._record.write(facts, running)
         self._written = dict(running)
-
-    def _port(self, name: str) -> int | None:
-        found = {each: getattr(self.ports, each) for each in (*VARIANTS, EVENTS)} | {
-            ENVOY: self.ports.gateway
-        }
-        return found.get(name)
-
-    def _process(self, child: Child) -> Process:
-        if not child.wanted:
-            state = "not needed"
-        elif not child.running:
-            state = "away"
-        else:
-            state = "ready" if child.ready() else "starting"
-        name = child.spec.name
-        return Process(name, child.pid, self._port(name), state, child.restarts, child.spec.log)
 
     def _end(self) -> None:
         """First nobody asks any more, then nobody answers, and the consumer writes what has come."""
@@ -281,22 +254,3 @@ class Stack:
             for child in children:
                 child.look()
             time.sleep(_LOOK_SECONDS / 2)
-
-
-def _shared(chosen: SlateConfig, gateway: Path) -> list[str]:
-    """What all processes have to agree on, wherever they are started from.
-
-    Raises:
-        ConfigError: servers and feedback would not find each other.
-    """
-    if chosen.serving.state != chosen.feedback.state:
-        raise ConfigError(
-            f"serving.state is {chosen.serving.state} and feedback.state {chosen.feedback.state}: on one "
-            "machine servers and feedback share one file; name the same"
-        )
-    state = Path(chosen.feedback.state).absolute()
-    return [
-        f"serving.state={state}",
-        f"feedback.state={state}",
-        f"rollout.gateway.folder={gateway}",
-    ]

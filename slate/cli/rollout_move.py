@@ -53,9 +53,12 @@ def step(
     if print_only:
         if state.ended or state.next_step is None:
             raise RolloutError(f"rollout {rollout_id}: no step comes after {state.step} ({state.status})")
-        typer.echo(opened.by_hand(Split(state.salt, state.next_step, state.first_threshold(state.next_step))))
+        threshold = state.first_threshold(state.next_step)
+        typer.echo(opened.by_hand(Split(state.salt, state.next_step, threshold)))
         return
     _refuse_ended(state.status, state.ended, rollout_id)
+    if state.status == "promoting":
+        raise RolloutError(f"rollout {rollout_id}: is being promoted, no step comes after that")
     before = last_verdict(opened.store, rollout_id)
     known = before.number if before else 0
     if force:
@@ -63,9 +66,7 @@ def step(
         other = opened.tick_until(lambda: read_state(opened.store, rollout_id).state.last_verdict >= known)
         _or_waits(opened, rollout_id, known, other)
     else:
-        other = opened.tick_until(
-            lambda: last_verdict(opened.store, rollout_id, known) is not None, look=True
-        )
+        opened.tick_until(lambda: last_verdict(opened.store, rollout_id, known) is not None)
     _show(opened, rollout_id, as_json)
 
 

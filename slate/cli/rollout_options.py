@@ -106,7 +106,7 @@ class Opened:
             gatherer, lease, self.config.rollout, self.clock, after_promotion=self._promoted, say=say
         )
 
-    def tick_until(self, done: Callable[[], bool], look: bool = False) -> str:
+    def tick_until(self, done: Callable[[], bool]) -> str:
         """Be the controller, where there is no other one, or wait for it, until something is done.
 
         Returns:
@@ -116,8 +116,6 @@ class Opened:
 
         lease = self.lease()
         controller = self.controller(lease, lambda line: typer.echo(line, err=True))
-        if look:
-            controller.look_now()
         stop, deadline = threading.Event(), time.monotonic() + PATIENCE_SECONDS
         beat = beating(lease, self.config.rollout.lease_s, stop)
         other = ""

@@ -100,10 +100,6 @@ class Controller:
             self._voice.problem(f"{type(error).__name__}: {error}")
         return self._lease.held
 
-    def look_now(self) -> None:
-        """Let the next tick look, however short a time ago the last look was."""
-        self._next_look = 0.0
-
     def _act(self) -> None:
         pointer = read_pointer(self._store)
         if pointer is None or pointer.ended:
@@ -112,7 +108,7 @@ class Controller:
         stored = read_state(self._store, pointer.rollout_id)
         if self._memory.rollout_id != stored.state.rollout_id:
             self._memory = _Memory(stored.state.rollout_id, stored.state.last_verdict)
-            self.look_now()
+            self._next_look = 0.0
         stored = self._catch_up(stored)
         told = self._tell_gateway(self._split(stored.state))
         if stored.state.ended:

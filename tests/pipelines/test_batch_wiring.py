@@ -29,7 +29,9 @@ def test_every_partition_runs_and_the_last_step_hears_of_all(standin: Standin, t
     calls = standin.calls()
     assert [call["step"] for call in calls] == ["precompute"] * 3 + ["finish_precompute"]
     asked = [next(p for p in ("'0/3'", "'1/3'", "'2/3'") if p in str(c["arguments"])) for c in calls[:3]]
-    assert sorted(asked) == ["'0/3'", "'1/3'", "'2/3'"], "the partitions run side by side: in any order, each once"
+    assert sorted(asked) == ["'0/3'", "'1/3'", "'2/3'"], (
+        "the partitions run side by side: in any order, each once"
+    )
     assert "'section': 'feedback'" in str(calls[0]["arguments"])
     assert "True" in str(calls[0]["arguments"])
     assert "['[]', '[]', '[]']" in str(calls[3]["arguments"])

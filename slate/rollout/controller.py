@@ -265,6 +265,8 @@ class Controller:
         step, config = state.judged(), self._config_of(state)
         try:
             blocks = self._driver.blocks(step, now)
+        except ConflictError:
+            raise  # Another controller keeps them.
         except SlateError as error:
             self._voice.problem(str(error))  # The next look is blind for it.
             return stored

@@ -110,13 +110,14 @@ def workers(exchange: Exchange, operator: Operator, count: int = 2) -> list[subp
 
 
 def ended(operator: Operator) -> None:
-    statuses = [process.wait(timeout=240) for process in operator.processes["job"]]
+    statuses = [process.wait(timeout=800) for process in operator.processes["job"]]
     logs = [operator.log(index).read_text() for index in range(len(statuses))]
     operator.delete("job")
     assert statuses == [0] * len(statuses), "\n".join(log[-3000:] for log in logs)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_with_dropout_and_sampled_negatives_the_quality_is_the_same(
     splits: Path, tmp_path: Path, operator: Operator
 ) -> None:
@@ -133,12 +134,13 @@ def test_with_dropout_and_sampled_negatives_the_quality_is_the_same(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_workers_that_died_go_on_from_the_chiefs_checkpoint(
     splits: Path, tmp_path: Path, operator: Operator
 ) -> None:
-    exchange = asked(splits, tmp_path, {**PLAIN, "epochs": 40, "patience": 40})
+    exchange = asked(splits, tmp_path, {**PLAIN, "epochs": 15, "patience": 15})
     processes = workers(exchange, operator)
-    while "epoch 3/40" not in operator.log(0).read_text():
+    while "epoch 3/15" not in operator.log(0).read_text():
         assert processes[0].poll() is None
         time.sleep(0.1)
     for process in processes:
@@ -148,7 +150,7 @@ def test_workers_that_died_go_on_from_the_chiefs_checkpoint(
     ended(operator)
     record = json.loads((exchange.fetch(TWO_TOWER, tmp_path) / "training.json").read_text())
     assert record["resumed_after"] >= 3
-    assert [each["epoch"] for each in record["epochs"]] == list(range(1, 41))
+    assert [each["epoch"] for each in record["epochs"]] == list(range(1, 16))
     # Whoever is started again when all is done has nothing to do.
     workers(exchange, operator)
     ended(operator)

@@ -52,7 +52,7 @@ def few_failed(found: Mapping[str, Any]) -> bool:
     return bool(found["users"]["failed"] <= 0.02 * found["users"]["asked"])
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_crashing_candidate_is_gone_within_ten_seconds(tmp_path: Path, home: Path) -> None:
     found = simulated("broken", tmp_path / "run", home, *PATIENT)
     assert "errors" in found["ended"]["because"]

@@ -9,8 +9,8 @@ import uvicorn
 
 #: How long after the last accept a connection may still bring its request, in seconds.
 _LATE: Final = 0.3
-#: Longer than the balancers in front keep an idle connection, so that they close it and not this end.
-_IDLE_SECONDS: Final = 65
+#: Longer than the gateway keeps an idle connection, so that it closes that and not this end.
+IDLE_SECONDS: Final = 65
 
 
 class Door(uvicorn.Server):
@@ -52,7 +52,7 @@ def door(
             access_log=False,
             log_config=None,
             server_header=False,
-            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=int(max(grace_s, 1)),
         )
     )

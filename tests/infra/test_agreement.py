@@ -14,6 +14,7 @@ from infra_checks.render import K8S, named, of_kind
 from infra_checks.terraform import load, text, values
 from slate.config import FeedbackConfig, ServingConfig
 from slate.release import layout
+from slate.web.door import IDLE_SECONDS
 from tests.infra.rendered import rendered
 
 ROOT = Path(__file__).parents[2]
@@ -137,6 +138,11 @@ def test_prometheus_is_asked_where_its_chart_is() -> None:
     for service in of_kind(rendered("prod"), "InferenceService"):
         metric = service["spec"]["predictor"]["autoScaling"]["metrics"][1]["external"]["metric"]
         assert metric["serverAddress"] == f"http://prometheus-operated.{charts['prometheus']}.svc:9090"
+
+
+def test_the_gateway_ends_idle_connections_before_the_servers_do() -> None:
+    policy = named(rendered("prod"), "BackendTrafficPolicy", "slate")
+    assert float(policy["spec"]["timeout"]["http"]["connectionIdleTimeout"].removesuffix("s")) < IDLE_SECONDS
 
 
 def test_ports_are_those_of_the_servers() -> None:

@@ -253,7 +253,8 @@ class Controller:
         )
         took = self._monotonic() - began
         self._next_look = self._monotonic() + max(self._config.look_s - took, _REST * took)
-        if self._lease.held:
+        # On a machine without time to spare the lease may have run out: it goes on where nobody took it.
+        if self._lease.hold():
             self._voice.heard(verdict)
             self._decided(stored, verdict)
 

@@ -78,7 +78,13 @@ class ReleaseEngine:
 async def plain(port: int) -> AsyncIterator[None]:
     """KServe's application as it is, beside the server."""
     config = uvicorn.Config(
-        model_server.app, "127.0.0.1", port, log_config=None, access_log=False, lifespan="off"
+        model_server.app,
+        "127.0.0.1",
+        port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]

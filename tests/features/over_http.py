@@ -37,6 +37,9 @@ class Direct:
     def release_id(self) -> str | None:
         return self._recommender().release_id
 
+    def admit(self, requests: int) -> None:
+        """There is always room."""
+
     async def recommend(self, requests: Sequence[Request], _deadline_ms: float | None = None) -> list[Answer]:
         slates = self._recommender().funnel.slates(requests)
         return [Answer(slate, self.variant) for slate in slates]

@@ -1,4 +1,4 @@
-"""The wiring that the training and the incremental pipeline have in common.
+"""The wiring that the pipelines which make a release have in common.
 
 These functions run while a pipeline function is compiled, and add tasks to it.
 """
@@ -18,15 +18,17 @@ from components.open_run import open_run
 from components.push_release import push_release
 from components.record_outcome import record_outcome
 from components.register_release import register_release
+from components.split import split
 from components.start_rollout import start_rollout
 from components.track import track
+from components.train_ranker import train_ranker
 from components.validate import validate
 from pipelines.resources import NEEDS
 
 
 @dataclass(frozen=True)
 class Given:
-    """The parameters that both pipelines have; see :func:`pipelines.training.training`.
+    """The parameters that all of them have; see :func:`pipelines.training.training`.
 
     ``incremental`` is empty where the pipeline has no such section.
     """
@@ -152,6 +154,41 @@ def examined(given: Given, dataset: Any) -> Examined:
         )
     )
     return Examined(validated, compared)
+
+
+def cut(given: Given, data: Examined) -> Any:
+    """The splits of a data set, for a training from nothing.
+
+    It waits for the comparison but reads nothing of it: an error stops the run, and another champion changes
+    no cache key.
+    """
+    return (
+        NEEDS["split"]
+        .apply(
+            split(
+                dataset_config=given.dataset,
+                split_config=given.split,
+                code_fingerprint=given.code_fingerprint,
+                dataset=data.validated.outputs["validated"],
+            )
+        )
+        .after(data.compared)
+        .outputs["splits"]
+    )
+
+
+def ranked(given: Given, splits: Any, tower: Any, searchable: Any) -> Any:
+    """Train the ranker from nothing, on what the index brings."""
+    return NEEDS["train_ranker"].apply(
+        train_ranker(
+            ranking=given.ranking,
+            dataset_config=given.dataset,
+            code_fingerprint=given.code_fingerprint,
+            splits=splits,
+            two_tower=tower.outputs["two_tower"],
+            index=searchable.outputs["index"],
+        )
+    )
 
 
 def indexed(given: Given, splits: Any, two_tower: Any) -> Any:

@@ -7,10 +7,18 @@ from typing import Any
 
 from kfp import dsl
 
-from components.split import split as cut
-from components.train_ranker import train_ranker
 from components.train_two_tower import train_two_tower
-from pipelines.parts import Given, Models, collected, examined, indexed, recorded, released
+from pipelines.parts import (
+    Given,
+    Models,
+    collected,
+    cut,
+    examined,
+    indexed,
+    ranked,
+    recorded,
+    released,
+)
 from pipelines.resources import NEEDS
 
 
@@ -71,21 +79,7 @@ def training(
     )
     with dsl.ExitHandler(recorded(given), name="outcome"):
         data = examined(given, collected(given))
-        # Split waits for the comparison but reads nothing of it: an error stops the run, and another
-        # champion changes no cache key.
-        splits = (
-            NEEDS["split"]
-            .apply(
-                cut(
-                    dataset_config=dataset,
-                    split_config=split,
-                    code_fingerprint=code_fingerprint,
-                    dataset=data.validated.outputs["validated"],
-                )
-            )
-            .after(data.compared)
-            .outputs["splits"]
-        )
+        splits = cut(given, data)
         tower = NEEDS["train_two_tower"].apply(
             train_two_tower(
                 retrieval=retrieval,
@@ -96,14 +90,4 @@ def training(
             )
         )
         searchable = indexed(given, splits, tower.outputs["two_tower"])
-        ranked = NEEDS["train_ranker"].apply(
-            train_ranker(
-                ranking=ranking,
-                dataset_config=dataset,
-                code_fingerprint=code_fingerprint,
-                splits=splits,
-                two_tower=tower.outputs["two_tower"],
-                index=searchable.outputs["index"],
-            )
-        )
-        released(given, data, splits, Models(tower, searchable, ranked))
+        released(given, data, splits, Models(tower, searchable, ranked(given, splits, tower, searchable)))

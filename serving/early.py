@@ -97,8 +97,8 @@ def missing_of(data: bytes) -> int | None:
     end = data.find(_END)
     if end < 0:
         return None
-    head = data[: end + 2].lower()
-    if any(word in head for word in _UNUSUAL) and not _only_keeps_alive(head):
+    head = data[: end + 2].lower().replace(_USUAL_CONNECTION, b"\r\n", 1)
+    if any(word in head for word in _UNUSUAL):
         return None
     _, found, after = head.partition(_LENGTH)
     length = after.partition(b"\r\n")[0].strip()
@@ -106,11 +106,6 @@ def missing_of(data: bytes) -> int | None:
         return None
     missing = end + len(_END) + int(length) - len(data)
     return missing if missing >= 0 else None
-
-
-def _only_keeps_alive(head: bytes) -> bool:
-    rest = head.replace(_USUAL_CONNECTION, b"\r\n", 1)
-    return not any(word in rest for word in _UNUSUAL)
 
 
 def _response(refusal: Refusal) -> bytes:

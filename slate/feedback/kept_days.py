@@ -1,12 +1,12 @@
 """The files of the log for one who looks often: each is read once, as long as it stays the same."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 import pyarrow as pa
 
-from slate.feedback.days import read_file
+from slate.feedback.days import files_by_day, read_file
 from slate.storage.base import Entry, ObjectStore
 
 Keep = Callable[[pa.Table], pa.Table]
@@ -43,7 +43,7 @@ class KeptDays:
         if kept is None or kept.purpose != purpose:
             kept = self._folders[folder] = _Folder(purpose)
         files: dict[str, tuple[Entry, pa.Table]] = {}
-        for entry in self._entries(folder, first, last):
+        for entry in files_by_day(self.store, folder, first, last):
             known = kept.files.get(entry.key)
             if known is None or known[0] != entry:
                 known = (entry, keep(read_file(self.store, entry.key, schema)))
@@ -51,10 +51,3 @@ class KeptDays:
             files[entry.key] = kept.files[entry.key] = known
         kept.files = files
         return pa.concat_tables([schema.empty_table(), *(table for _, table in files.values())])
-
-    def _entries(self, folder: str, first: date, last: date) -> Iterator[Entry]:
-        for number in range((last - first).days + 1):
-            day = first + timedelta(days=number)
-            for entry in self.store.entries(f"{folder}date={day.isoformat()}/"):
-                if entry.key.endswith(".parquet"):
-                    yield entry

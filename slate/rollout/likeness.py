@@ -13,6 +13,7 @@ from slate.config import ShadowConfig
 from slate.feedback import batches, tables
 from slate.feedback.kept_days import KeptDays
 from slate.rollout.judge.evidence import Requests, Step
+from slate.rollout.judge.log import of_step
 from slate.rollout.judge.shadow import Answer, Compared, Likeness, liken
 
 #: Of so many times ``shadow.minimum`` requests the newest are compared, so that a long step costs no more.
@@ -64,9 +65,7 @@ def _answers(days: KeptDays, folder: str, step: Step, now: datetime) -> dict[str
     """By request, in the order of time; of a request that was answered twice the first."""
 
     def answered(table: pa.Table) -> pa.Table:
-        of_rollout: Any = pc.equal(table[_ROLLOUT], step.rollout_id)
-        of_step = pc.and_(of_rollout, pc.equal(table[_STEP], step.name))
-        return table.filter(pc.and_(of_step, pc.is_valid(table[_REQUEST])))
+        return table.filter(pc.and_(of_step(table, step), pc.is_valid(table[_REQUEST])))
 
     purpose = f"likeness of {step.rollout_id} {step.name}"
     table = days.read(folder, _SCHEMA, step.started.date(), now.date(), purpose, answered)

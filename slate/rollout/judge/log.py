@@ -84,7 +84,14 @@ def read_log(
         return pc.and_(pc.greater_equal(times, begins), pc.less(times, ends))
 
     exposures = _once(
-        days.read(EXPOSURES, _SHOWN, step.started.date(), until, purpose, lambda table: _of(table, step)),
+        days.read(
+            EXPOSURES,
+            _SHOWN,
+            step.started.date(),
+            until,
+            purpose,
+            lambda table: table.filter(of_step(table, step)),
+        ),
         EXPOSURE,
     )
     outcomes = days.read(
@@ -93,23 +100,20 @@ def read_log(
         since,
         until,
         purpose,
-        lambda table: table.filter(pc.or_(pc.fill_null(_is_of(table, step), False), earlier(table))),
+        lambda table: table.filter(pc.or_(pc.fill_null(of_step(table, step), False), earlier(table))),
     )
     return Log(
         shown=exposures.select(
             [EXPOSURE, columns.TIMESTAMP, columns.USER, VARIANT, BUCKET, ALLOCATION, RUNG]
         ),
         items=_items(exposures),
-        done=_weighted(_of(outcomes, step), events),
+        done=_weighted(outcomes.filter(of_step(outcomes, step)), events),
         before=_weighted(outcomes.filter(earlier(outcomes)), events),
     )
 
 
-def _of(table: pa.Table, step: Step) -> pa.Table:
-    return table.filter(_is_of(table, step))
-
-
-def _is_of(table: pa.Table, step: Step) -> Any:
+def of_step(table: pa.Table, step: Step) -> Any:
+    """Which rows of a log are of a step: true, false, or null where a row names none."""
     of_rollout: Any = pc.equal(table[_ROLLOUT], step.rollout_id)
     return pc.and_(of_rollout, pc.equal(table[_STEP], step.name))
 

@@ -64,12 +64,16 @@ class RetrievalConfig(Section):
 
 
 class IndexConfig(Section):
-    """The candidate index. ``auto`` picks brute force, hashing or tree by catalogue size."""
+    """The candidate index. ``auto`` picks brute force, hashing or tree by catalogue size.
+
+    It is tuned to find ``recall_target`` of the best ``k``: what one request asks of it, which is the
+    funnel's candidates and as many more as filters may remove. Searches for more look at more in proportion.
+    """
 
     kind: Literal["auto", "exact", "brute_force", "hashed", "tree"] = "auto"
     brute_force_below: int = Field(default=20_000, ge=0)
     hashed_below: int = Field(default=100_000, ge=0)
-    k: int = Field(default=100, ge=1)
+    k: int = Field(default=250, ge=1)
     recall_target: float = Field(default=0.95, gt=0, le=1)
     sample: int = Field(default=500, ge=1)
     seed: int = 1

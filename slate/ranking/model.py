@@ -14,7 +14,9 @@ import tensorflow as tf
 
 from slate.config import RankingConfig
 from slate.data.features import EncodedArray, FeatureEncoder, FeatureSpace
-from slate.retrieval.layers import FeatureEmbedding, LayerNorm, drop, keep_mask
+from slate.ranking.attention import TargetAttention
+from slate.ranking.crossed import CrossedDense
+from slate.retrieval.layers import FeatureEmbedding, drop, keep_mask
 from slate.retrieval.query import (
     CONTEXT_PREFIX,
     HISTORY_AGES,
@@ -34,9 +36,6 @@ RANKS: Final = "ranks"
 #: Items with fewer training interactions share one id vector.
 LEAST_COUNT: Final = 1
 
-_AGE_SCALE: Final = 10.0
-_MASKED: Final = -1e9
-_HEADS: Final = 2
 _ID_DROPOUT, _FIRST_DROPOUT = 0, 1
 
 
@@ -142,55 +141,6 @@ class ItemEncoder(tf.keras.layers.Layer):
         return encode
 
 
-class TargetAttention(tf.keras.layers.Layer):
-    """What of the history matters for each candidate: the candidate attends over it.
-
-    The idea is that of the Deep Interest Network (Zhou et al., 2018); the weights are scaled dot products
-    (Vaswani et al., 2017) in place of its activation unit, which would cost a small network for every
-    pair of candidate and history item.
-    """
-
-    def __init__(self, events: int, width: int) -> None:
-        super().__init__(name="target_attention")
-        self._width = width + width % _HEADS
-        self._query = tf.keras.layers.Dense(self._width, use_bias=False, name="query")
-        self._key = tf.keras.layers.Dense(self._width, use_bias=False, name="key")
-        self._value = tf.keras.layers.Dense(self._width, name="value")
-        self._events = self.add_weight(name="events", shape=[events + 1, width], initializer="uniform")
-        self._ages = self.add_weight(name="ages", shape=[1, width], initializer="zeros")
-        self._recency = self.add_weight(name="recency", shape=[_HEADS], initializer="zeros")
-
-    def call(
-        self,
-        candidates: tf.Tensor,
-        history: tf.Tensor,
-        events: tf.Tensor,
-        ages: tf.Tensor,
-        present: tf.Tensor,
-    ) -> tf.Tensor:
-        """Summaries, float32 [n, m, width], of histories [n, L, width] for candidates [n, m, width].
-
-        ``events`` and ``ages`` [n, L] belong to the history; ``present`` bool [n, L] is False on padding,
-        which changes nothing. Without a history the summary is 0.
-        """
-        aged = ages[..., tf.newaxis] / _AGE_SCALE
-        tokens = history + tf.gather(tf.identity(self._events), events) + aged * self._ages
-        query, key = self._split(self._query(candidates)), self._split(self._key(tokens))
-        value = self._split(self._value(tokens))
-        weights = tf.matmul(query, key, transpose_b=True) * (self._width // _HEADS) ** -0.5
-        weights -= self._recency[:, tf.newaxis, tf.newaxis] * aged[:, tf.newaxis, tf.newaxis, :, 0]
-        visible = tf.cast(present, tf.float32)[:, tf.newaxis, tf.newaxis, :]
-        weights = tf.nn.softmax(tf.where(visible > 0, weights, _MASKED)) * visible
-        mixed = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
-        shape = tf.shape(mixed)
-        return tf.reshape(mixed, [shape[0], shape[1], self._width])
-
-    def _split(self, values: tf.Tensor) -> tf.Tensor:
-        shape = tf.shape(values)
-        parts = tf.reshape(values, [shape[0], shape[1], _HEADS, self._width // _HEADS])
-        return tf.transpose(parts, [0, 2, 1, 3])
-
-
 class RankingModel(tf.keras.Model):
     """The multi-task model, or logistic regression over the same inputs; see the module.
 
@@ -235,10 +185,11 @@ class RankingModel(tf.keras.Model):
         )
         if not self._linear:
             self._attention = TargetAttention(len(features.events), width)
-            self._norm = LayerNorm()
+            first, *further = config.hidden
+            self._crossed = CrossedDense(width, kernel.shape[0], first)
             self._hidden = [
                 tf.keras.layers.Dense(size, activation="relu", name=f"hidden_{i}")
-                for i, size in enumerate(config.hidden)
+                for i, size in enumerate(further, start=1)
             ]
             self._residual = tf.keras.layers.Dense(
                 self._outputs, use_bias=False, kernel_initializer="zeros", name="residual"
@@ -304,13 +255,20 @@ class RankingModel(tf.keras.Model):
             inputs[HISTORY_EVENTS],
             inputs[HISTORY_AGES],
             history > 0,
-        )[..., : self.items.width]
+        )
         users = tf.broadcast_to(user[:, tf.newaxis], tf.shape(candidates))
-        parts = [candidates, attended, candidates * attended, users, candidates * users]
-        hidden = tf.concat([self._norm(tf.concat(parts, axis=-1)), wide], axis=-1)
-        for place, layer in enumerate(self._hidden):
+        # One row a pair from here on: a dense layer over three dimensions reshapes to two and back.
+        pairs = [_flat(part) for part in (candidates, attended, users, wide)]
+        hidden = drop(self._crossed(*pairs), self._dropout, seed, _FIRST_DROPOUT)
+        for place, layer in enumerate(self._hidden, start=1):
             hidden = drop(layer(hidden), self._dropout, seed, _FIRST_DROPOUT + place)
-        return self._residual(hidden)
+        residuals = self._residual(hidden)
+        return tf.reshape(residuals, tf.concat([tf.shape(candidates)[:2], [self._outputs]], axis=0))
+
+
+def _flat(values: tf.Tensor) -> tf.Tensor:
+    """[n, m, width] as [n x m, width]."""
+    return tf.reshape(values, [-1, values.shape[-1]])
 
 
 def _embedding(

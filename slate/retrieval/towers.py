@@ -99,29 +99,32 @@ class Block(tf.keras.layers.Layer):
 
         ``present``, bool [n, length], is False on padding.
         """
-        length = tf.shape(values)[1]
+        count, length = tf.shape(values)[0], tf.shape(values)[1]
         normed = self._norm(values)
-        asking = normed[:, -1:] if last_only else normed
+        asking, residual = (normed[:, -1:], values[:, -1:]) if last_only else (normed, values)
         positions = tf.range(length)
         asked = positions[-1:] if last_only else positions
-        query, key, value = (
-            self._split(layer(part))
-            for layer, part in ((self._query, asking), (self._key, normed), (self._value, normed))
-        )
+        # One row a position: a dense layer over three dimensions reshapes to two and back.
+        asking, normed = self._rows(asking), self._rows(normed)
+        query = self._split(self._query(asking), count)
+        key, value = self._split(self._key(normed), count), self._split(self._value(normed), count)
         scores = tf.matmul(query, key, transpose_b=True) * (self._dim // self._heads) ** -0.5
         distances = asked[:, tf.newaxis] - positions[tf.newaxis, :]
         scores += self._bias(distances, positions)
         visible = (distances >= 0)[tf.newaxis] & present[:, tf.newaxis, :]
         scores = tf.where(visible[:, tf.newaxis], scores, _MASKED)
         mixed = tf.transpose(tf.matmul(tf.nn.softmax(scores), value), [0, 2, 1, 3])
-        mixed = self._output(tf.reshape(mixed, [tf.shape(mixed)[0], tf.shape(mixed)[1], self._dim]))
-        states = (values[:, -1:] if last_only else values) + drop(mixed, self._dropout, seed, place)
+        mixed = self._output(self._rows(mixed))
+        states = self._rows(residual) + drop(mixed, self._dropout, seed, place)
         hidden = self._narrow(self._wide(self._hidden_norm(states)))
-        return states + drop(hidden, self._dropout, seed, place + 1)
+        states += drop(hidden, self._dropout, seed, place + 1)
+        return tf.reshape(states, [count, 1 if last_only else length, self._dim])
 
-    def _split(self, values: tf.Tensor) -> tf.Tensor:
-        shape = tf.shape(values)
-        parts = tf.reshape(values, [shape[0], shape[1], self._heads, self._dim // self._heads])
+    def _rows(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(values, [-1, self._dim])
+
+    def _split(self, rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        parts = tf.reshape(rows, [count, -1, self._heads, self._dim // self._heads])
         return tf.transpose(parts, [0, 2, 1, 3])
 
     def _bias(self, distances: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:

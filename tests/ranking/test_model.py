@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from slate.config import FeatureKind, RankingConfig
 from slate.data.features import FeatureEncoder, FeatureSpace
-from slate.ranking.model import ItemEncoder, Items, RankingModel, Scale, TargetAttention
+from slate.ranking.attention import TargetAttention
+from slate.ranking.model import ItemEncoder, Items, RankingModel, Scale
 
 FEATURES = FeatureSpace(
     items=(FeatureEncoder("genre", FeatureKind.CATEGORICAL, ("a", "b")),),

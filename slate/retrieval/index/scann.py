@@ -150,6 +150,9 @@ class ScannIndex(CandidateIndex):
         rows, scores = self._searcher.search_batched(queries, final_num_neighbors=k, **effort)
         # A short result is padded with row 0 at a distance that is not a number.
         real = ~np.isnan(scores)
+        if real.all():
+            full = np.full(len(rows), rows.shape[1], np.int32)
+            return SearchResult(rows.astype(np.int32), scores.astype(np.float32, copy=False), full)
         order = np.argsort(~real, axis=1, kind="stable")
         real = np.take_along_axis(real, order, axis=1)
         rows = np.take_along_axis(rows.astype(np.int32), order, axis=1)

@@ -65,15 +65,16 @@ class Assessor:
         chosen = self._sampled(queries)
         rows = self._pools.rows[chosen]
         present = rows >= 0
-        answers: list[dict[str, Float32]] = []
-        for start in range(0, len(chosen), _CHUNK):
-            answers.append(self._answer(chosen[start : start + _CHUNK]))
-        shape = rows.shape
+        # Every chunk has one size: another would be traced once more.
+        filled = np.concatenate([chosen, np.repeat(chosen[-1:], -len(chosen) % _CHUNK)])
+        shape = (len(filled), rows.shape[1])
         probabilities = np.zeros((*shape, self._events + 1), np.float32)
         scores = np.zeros(shape, np.float32)
-        for number, answer in enumerate(answers):
-            part = slice(number * _CHUNK, number * _CHUNK + len(answer[SCORE]))
+        for start in range(0, len(filled), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            answer = self._answer(filled[part])
             scores[part], probabilities[part] = answer[SCORE], answer[PROBABILITIES]
+        scores, probabilities = scores[: len(chosen)], probabilities[: len(chosen)]
         interacted, labels = self._labels(chosen, rows)
         # Only the probability of an interaction was learnt from a sample; the events' shares were not.
         whole = probabilities[..., -1]

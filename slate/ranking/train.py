@@ -17,6 +17,7 @@ from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, Items, Outp
 from slate.ranking.occasions import Occasions, Parts, positives_of
 from slate.ranking.sampling import Sampler, Samples
 from slate.ranking.start import Start
+from slate.retrieval.adam import Adam
 
 _log = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ class Trainer:
         """
         self._batch_groups = max(1, self._config.batch_size // (1 + self._config.negatives))
         rate = self._config.learning_rate or _LEARNING_RATES[self._config.model]
-        self._optimizer = tf.keras.optimizers.Adam(rate, clipnorm=_CLIP)
+        self._optimizer = Adam(rate, clipnorm=_CLIP)
         self._step = tf.function(self._train_step, autograph=False)
         self._measure = tf.function(self._measure_step, autograph=False)
         self._build()
@@ -169,6 +170,8 @@ class Trainer:
         self.model(empty)
         if self._start is not None:
             self._start.apply(self.model)
+        # Variables that the first step had to make would have it traced twice.
+        self._optimizer.build(self.model.trainable_variables)
 
     @property
     def _unchanged(self) -> str:

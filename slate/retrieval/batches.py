@@ -159,6 +159,10 @@ class Examples:
         """How many batches there are in this epoch."""
         return sum(1 for _ in self._packed(shape, stride, seed, parts))
 
+    def blank(self, shape: Shape) -> Batch:
+        """A batch of this shape without any window."""
+        return self._fill(shape, ())
+
     def _packed(self, shape: Shape, stride: int, seed: Sequence[int], parts: int) -> Iterator["_Pending"]:
         rng = np.random.default_rng(seed)
         pending = _Pending(shape, parts)
@@ -214,7 +218,7 @@ class Examples:
     ) -> tf.data.Dataset:
         """The same batches as a ``tf.data`` stream with static shapes."""
         signature = {
-            name: tf.TensorSpec(array.shape, array.dtype) for name, array in self._fill(shape, ()).items()
+            name: tf.TensorSpec(array.shape, array.dtype) for name, array in self.blank(shape).items()
         }
         stream = tf.data.Dataset.from_generator(
             lambda: self.batches(shape, stride, seed, share), output_signature=signature

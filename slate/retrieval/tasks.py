@@ -56,6 +56,8 @@ class SampledSoftmax(tf.keras.layers.Layer, tfrs.tasks.Task):
             ),
             remove_accidental_hits=True,
         )
+        # It takes the length of a shape that is in a graph: a function of its own has AutoGraph for it.
+        self._loss = tf.function(self._retrieval)
 
     def call(
         self,
@@ -72,7 +74,7 @@ class SampledSoftmax(tf.keras.layers.Layer, tfrs.tasks.Task):
         rows = tf.concat([targets.items, negatives], axis=0)
         # A slot without a target must not serve as a negative either: it gets no probability at all.
         filled = tf.concat([targets.weights, tf.ones_like(negatives, tf.float32)], axis=0) > 0
-        total = self._retrieval(
+        total = self._loss(
             tf.gather(queries, targets.query),
             candidates,
             sample_weight=targets.weights,

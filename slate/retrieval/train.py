@@ -16,6 +16,7 @@ from slate.config import RetrievalConfig
 from slate.data.catalogue import Catalogue
 from slate.data.features import EncodedArray, FeatureSpace
 from slate.errors import ModelError
+from slate.retrieval.adam import Adam
 from slate.retrieval.batches import Examples, Shape
 from slate.retrieval.checkpoints import Checkpoints
 from slate.retrieval.team import ALONE, Team
@@ -122,15 +123,17 @@ class Trainer:
         self._schedule = WarmUpCosine(config.learning_rate, _WARM_UP_EPOCHS * steps, config.epochs * steps)
         with team.scope():
             self.model = TwoTower(*self._parts)
-            self._optimizer = tf.keras.optimizers.Adam(
+            self._optimizer = Adam(
                 self._schedule, beta_2=0.98, global_clipnorm=1.0, weight_decay=config.weight_decay or None
             )
             # XLA cannot compile what workers say to each other.
             self.model.compile(optimizer=self._optimizer, jit_compile=config.jit and team.alone)
             # Every worker's metrics are those of the whole batch already; Keras would add them up.
             self.model.distribute_reduction_method = "first"
-        self._embed = tf.function(self.model.embed)
         self._inputs = valid.encode(features, config.history)
+        self._embed = tf.function(
+            self.model.embed, input_signature=_signature(self._inputs, config.dim), autograph=False
+        )
         self._build(start)
         self._checkpoints = Checkpoints(checkpoints) if isinstance(checkpoints, Path) else checkpoints
 
@@ -199,7 +202,7 @@ class Trainer:
             return self.model
         model = TwoTower(*self._parts)
         model.compile(optimizer=tf.keras.optimizers.Adam())
-        model.loss_of(self._first_batch())
+        model.loss_of(self._smallest_batch())
         trained = named_weights(self.model)
         for path, variable in named_weights(model).items():
             variable.assign(trained[path].numpy())
@@ -268,13 +271,14 @@ class Trainer:
             return len(records)
         return max(records, key=lambda r: (r.valid_ndcg_10, -r.epoch)).epoch if records else 0
 
-    def _first_batch(self) -> Mapping[str, tf.Tensor]:
-        batch: Mapping[str, tf.Tensor] = next(iter(self._stream(0)))
-        return batch
+    def _smallest_batch(self) -> Mapping[str, tf.Tensor]:
+        """What a model makes its variables by."""
+        batch = self._examples.blank(Shape(1, self._config.history, 1, 1))
+        return {name: tf.constant(array) for name, array in batch.items()}
 
     def _build(self, start: Callable[[TwoTower], None] | None) -> None:
         """Make every variable, so that a checkpoint can be restored before the first step."""
-        batch = self._first_batch()
+        batch = self._smallest_batch()
         with self._team.scope():
             self.model.loss_of(batch)
             if start is not None:
@@ -337,6 +341,14 @@ class Trainer:
 def _epoch_of(row: npt.NDArray[np.float64]) -> Epoch:
     number, *rest = row.tolist()
     return Epoch(int(number), *rest)
+
+
+def _signature(chunks: Sequence[Mapping[str, EncodedArray]], dim: int) -> list[Any] | None:
+    """Of :meth:`TwoTower.embed` over chunks of any size; None where there are none."""
+    if not chunks:
+        return None
+    inputs = {name: tf.TensorSpec([None, *a.shape[1:]], a.dtype) for name, a in chunks[0].items()}
+    return [inputs, tf.TensorSpec([None, dim], tf.float32)]
 
 
 def embed_chunks(

@@ -76,6 +76,12 @@ class TwoTower(tfrs.Model):
         """Whether the loss ranges over the whole catalogue."""
         return self._full
 
+    @tf.autograph.experimental.do_not_convert
+    def train_step(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One step of ``fit``. AutoGraph would take seconds over it, and find no Python to rewrite."""
+        result: dict[str, tf.Tensor] = super().train_step(inputs)
+        return result
+
     def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """The loss of one batch of :mod:`slate.retrieval.batches`.
 

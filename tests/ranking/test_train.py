@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from slate.config import FeatureKind, RankingConfig
 from slate.data.features import FeatureEncoder, FeatureSpace
@@ -9,7 +10,7 @@ from slate.data.sequences import History
 from slate.ranking.model import Items
 from slate.ranking.occasions import Occasions, Parts, Pools
 from slate.ranking.sampling import Sampler
-from slate.ranking.train import Trained, Trainer
+from slate.ranking.train import Batch, Trained, Trainer
 from slate.retrieval.query import Query, encode_queries
 
 EVENTS = ("view", "like")
@@ -180,3 +181,16 @@ def test_training_stops_when_it_no_longer_helps() -> None:
     assert trained.best_epoch == len(trained.epochs) - 2
     best = min(trained.epochs, key=lambda e: e.valid_loss)
     assert best.epoch == trained.best_epoch
+
+
+def test_a_step_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    traces: list[tf.Tensor] = []
+    step = Trainer._train_step
+
+    def traced(trainer: Trainer, batch: Batch, seed: tf.Tensor) -> tf.Tensor:
+        traces.append(seed)
+        return step(trainer, batch, seed)
+
+    monkeypatch.setattr(Trainer, "_train_step", traced)
+    assert len(train(occasions(*kinds_and_values(200)), epochs=3).epochs) == 3
+    assert len(traces) == 1

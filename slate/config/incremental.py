@@ -31,7 +31,7 @@ class IncrementalConfig(Section):
 
     valid_fraction: float = Field(default=0.25, gt=0, lt=0.5)
     test_fraction: float = Field(default=0.25, gt=0, lt=0.5)
-    epochs: int = Field(default=4, ge=1)
+    epochs: int = Field(default=2, ge=1)
     learning_rate: float = Field(default=0.001, gt=0)
     replay: float = Field(default=2.0, ge=0)
     ranking_epochs: int = Field(default=5, ge=1)

@@ -16,6 +16,7 @@ from slate.errors import DataError
 
 if TYPE_CHECKING:
     from slate.config import SlateConfig
+    from slate.feedback.metrics.differences import Compared, Difference
     from slate.feedback.metrics.engagement import Engagement
 
 _DAY_SECONDS = 86_400
@@ -35,7 +36,10 @@ def metrics(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="The last day; the last whole one by default."),
     ] = None,
-    by: Annotated[Literal["day", "all"], typer.Option(help="day or all.")] = "day",
+    by: Annotated[
+        Literal["day", "all", "variant"],
+        typer.Option(help="day, all, or variant: the whole period, and how far the variants lie apart."),
+    ] = "day",
     attribute: Annotated[str | None, typer.Option("--slice", help="An attribute of users or items.")] = None,
     out: Annotated[Path | None, typer.Option(help="Also write an HTML page here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -45,6 +49,7 @@ def metrics(
     Only what a slate led to counts; organic events do not.
     """
     from slate.cli.parameters import chosen_config, store_uri
+    from slate.feedback.metrics.differences import compared
     from slate.feedback.metrics.engagement import measure
     from slate.feedback.metrics.log import read_rows
     from slate.feedback.metrics.report import render
@@ -56,15 +61,21 @@ def metrics(
     late = -(-int(chosen.feedback.max_age_s) // _DAY_SECONDS)
     rows = read_rows(opened, chosen.dataset.events, first, last, late)
     entities = None if attribute is None else _entities(chosen, attribute)
-    found = measure(rows, last, by, entities, attribute)
+    period: Literal["day", "all"] = "day" if by == "day" else "all"
+    found = measure(rows, last, period, entities, attribute)
+    apart = compared(found) if by == "variant" else []
     if out is not None:
-        whole = found if by == "all" else measure(rows, last, "all", entities, attribute)
-        days = found if by == "day" else measure(rows, last, "day", entities, attribute)
+        whole = found if period == "all" else measure(rows, last, "all", entities, attribute)
+        days = found if period == "day" else measure(rows, last, "day", entities, attribute)
         out.write_text(render(chosen.dataset.name, first, last, whole, days), encoding="utf-8")
     if as_json:
-        typer.echo(json.dumps([asdict(each) for each in found], default=str))
+        told: Any = [asdict(each) for each in found]
+        if by == "variant":
+            told = {"variants": told, "differences": [asdict(each) for each in apart]}
+        typer.echo(json.dumps(told, default=str))
     else:
         _print(found, f"engagement of {chosen.dataset.name}, {first} to {last}")
+        _print_differences(apart)
     if out is not None:
         typer.echo(f"wrote {out}", err=True)
 
@@ -129,6 +140,35 @@ def _print(found: "list[Engagement]", title: str) -> None:
             *(shown(part, share=True)[0] for part in (each.return_1, each.return_7)),
         )
     Console().print(table)
+
+
+def _print_differences(apart: "list[Compared]") -> None:
+    from slate.data.engagement import ALL
+
+    for each in apart:
+        where = "" if each.slice == ALL else f" ({each.slice})"
+        figures = {
+            "engagement": _between(each.engagement),
+            "positive": _between(each.positive),
+            "negative": _between(each.negative),
+            "back 1 d": _between(each.return_1, share=True),
+            "7 d": _between(each.return_7, share=True),
+        }
+        told = ", ".join(f"{name} {figure}" for name, figure in figures.items() if figure)
+        Console(soft_wrap=True, highlight=False).print(
+            escape(f"{each.variant} less {each.first}{where}: {told}")
+        )
+
+
+def _between(each: "Difference", share: bool = False) -> str:
+    """A difference with its 95% interval; nothing where there is none. Shares in percentage points."""
+    if each.value is None:
+        return ""
+    scale, digits, unit = (100, 1, " points") if share else (1, 3, "")
+    value = f"{scale * each.value:+.{digits}f}{unit}"
+    if each.low is None or each.high is None:
+        return value
+    return f"{value} [{scale * each.low:+.{digits}f}, {scale * each.high:+.{digits}f}]"
 
 
 def _half(each: "Engagement") -> str:

@@ -227,6 +227,14 @@ def test_the_command(store: LocalStore, tmp_path: Path) -> None:
     assert [(each["day"], each["variant"], each["engagement"]["value"]) for each in found] == [
         ("2026-06-01", "stable", 1.5), ("2026-06-02", "candidate", 1.0)
     ]  # fmt: skip
+    told = CliRunner().invoke(app, [*words, "--by", "variant"])
+    assert told.exit_code == 0, told.output
+    (line,) = [line for line in told.stdout.splitlines() if line.startswith("candidate less stable: ")]
+    assert "engagement -0.500" in line
+    told = CliRunner().invoke(app, [*words, "--by", "variant", "--json"])
+    found = json.loads(told.stdout)
+    assert [each["variant"] for each in found["variants"]] == ["candidate", "stable"]
+    assert [each["engagement"]["value"] for each in found["differences"]] == [-0.5]
     page = tmp_path / "metrics.html"
     told = CliRunner().invoke(app, [*words, "--slice", "country", "--by", "all", "--out", str(page)])
     assert told.exit_code == 0, told.output

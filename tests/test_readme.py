@@ -25,7 +25,7 @@ COMMANDS = [
 #: Commands that train, serve or talk to a cluster; other tests do.
 PARSED_ONLY = (
     *("run", "tune", "serve", "submit", "schedule", "events", "metrics", "monitor"),
-    *("up", "simulate", "rollout"),
+    *("up", "simulate", "nights", "rollout"),
 )
 #: What commands of the README write and later ones read.
 WRITTEN = ("best.yaml",)

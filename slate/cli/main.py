@@ -15,6 +15,7 @@ from slate.cli import (
     items,
     metrics,
     monitor,
+    nights,
     off_policy,
     recommend,
     releases,
@@ -70,6 +71,7 @@ app.command("monitor")(monitor.monitor)
 app.command("tune")(tune.tune)
 app.command("train-worker")(train_worker.train_worker)
 app.command("simulate")(simulate.simulate)
+app.command("nights")(nights.nights)
 app.command("metrics")(metrics.metrics)
 app.command("off-policy")(off_policy.off_policy)
 app.add_typer(data.app, name="data", help="Describe, check and compare data sets.")

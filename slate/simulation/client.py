@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
@@ -19,6 +20,7 @@ _USER_HEADER: Final = "x-slate-user-id"
 _LATER: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _TRIES: Final = 4
 _PAUSE: Final = 0.5
+_NO_SLATE: Final = (aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,27 @@ class Client:
     async def ask(self, user_id: str) -> Shown | None:
         """A slate; None where there was no good answer."""
         try:
-            async with self._open.post(
-                f"{self._address.gateway}{_PREDICT}",
-                json={"instances": [{}]},
-                headers={_USER_HEADER: user_id},
-            ) as answer:
-                return _shown(await answer.json()) if answer.status == HTTPStatus.OK else None
-        except (aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError):
+            slate = await self._slate(user_id)
+            return Shown(tuple(item["item_id"] for item in slate["items"]), slate["exposure_id"])
+        except _NO_SLATE:
             return None
+
+    async def answered_by(self, user_id: str) -> str | None:
+        """The release that answers, which no user looks at; None where there was no good answer."""
+        try:
+            return str((await self._slate(user_id))["release_id"])
+        except _NO_SLATE:
+            return None
+
+    async def _slate(self, user_id: str) -> dict[str, Any]:
+        async with self._open.post(
+            f"{self._address.gateway}{_PREDICT}",
+            json={"instances": [{}]},
+            headers={_USER_HEADER: user_id},
+            raise_for_status=True,
+        ) as answer:
+            (slate,) = (await answer.json())["predictions"]
+            return dict(slate)
 
     async def tell(self, visit: Visit, shown: Shown, actions: Sequence[Action]) -> bool:
         """Send what a user did with a slate; whether all of it was accepted."""
@@ -92,12 +107,35 @@ class Client:
             }
             for action in actions
         ]
+        return await self._sent(events) == len(events)
+
+    async def tell_elsewhere(self, done: Sequence[tuple[str, str, str]], first: int) -> int:
+        """Send what was done without a slate: user, item and event of each; how many were accepted.
+
+        ``first`` is the number of the first one, which its id is made of. Their order is kept in time.
+        """
+        now = self._clock.now()
+        events = [
+            {
+                "schema": 1,
+                "event_id": f"{self._run}-elsewhere-{now:%H%M%S%f}-{first + place}",
+                "user_id": user_id,
+                "item_id": item_id,
+                "event": event,
+                "timestamp": isoformat(now + timedelta(microseconds=place)),
+            }
+            for place, (user_id, item_id, event) in enumerate(done)
+        ]
+        return await self._sent(events)
+
+    async def _sent(self, events: list[dict[str, Any]]) -> int:
+        """Send them again and again, a few times, until there is an answer; how many were accepted."""
         for _ in range(_TRIES):
             accepted = await self._send(events)
             if accepted is not None:
-                return accepted == len(events)
+                return accepted
             await asyncio.sleep(_PAUSE)
-        return False
+        return 0
 
     async def _send(self, events: list[dict[str, Any]]) -> int | None:
         """How many were accepted; None where it may be tried again."""
@@ -120,9 +158,3 @@ class Client:
         if self._session is None:
             raise RuntimeError("the client is not open; use it in 'async with'")
         return self._session
-
-
-def _shown(body: Any) -> Shown:
-    """Of all that an answer holds, items and exposure id alone: who made it stays unknown."""
-    (slate,) = body["predictions"]
-    return Shown(tuple(item["item_id"] for item in slate["items"]), slate["exposure_id"])

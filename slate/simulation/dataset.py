@@ -25,10 +25,15 @@ def write_dataset(world: World, log: pa.Table, sections: dict[str, Any], folder:
     """
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(log, folder / _LOG)
-    pq.write_table(_items(world, log), folder / _ITEMS)
+    write_items(world, log, folder)
     config = folder / CONFIG
     config.write_text(yaml.safe_dump({"dataset": _dataset(folder), **sections}), encoding="utf-8")
     return config
+
+
+def write_items(world: World, log: pa.Table, folder: Path) -> None:
+    """Write the items that occur in a log, in place of those that the folder's data set had."""
+    pq.write_table(_items(world, log), folder / _ITEMS)
 
 
 def _items(world: World, log: pa.Table) -> pa.Table:

@@ -16,7 +16,7 @@ from slate.simulation.settings import Settings
 from slate.simulation.world import Size, World, make_world
 
 STORE: Final = "store"
-_DATA: Final = "data"
+DATA: Final = "data"
 _NOTE: Final = "simulation.json"
 
 
@@ -40,7 +40,7 @@ class Prepared:
     @property
     def config_path(self) -> Path:
         """The configuration that the stack runs with."""
-        return self.folder / _DATA / CONFIG
+        return self.folder / DATA / CONFIG
 
     def config(self, overrides: Sequence[str] = ()) -> SlateConfig:
         """The same, read."""
@@ -75,7 +75,7 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     releases = put_releases(settings, candidate, folder / STORE, seed=seed, code=code, cache=cache, tell=tell)
     world = make_world(settings.size, seed)
-    write_dataset(world, write_past(world), {**settings.training, **settings.running}, folder / _DATA)
+    write_dataset(world, write_past(world), {**settings.training, **settings.running}, folder / DATA)
     prepared = Prepared(
         folder.resolve(),
         candidate,

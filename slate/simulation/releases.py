@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -107,6 +108,29 @@ def put_releases(
     stable, newer = (_sealed_anew(each, target) for each in (made[0], made[-1]))
     move_channel(target, STABLE, stable, reason="simulation", by=_BY)
     return Pair(stable, newer, made[0].truth, made[-1].truth)
+
+
+def put_release(
+    settings: Settings,
+    log: Log,
+    store: Path,
+    *,
+    seed: int,
+    code: str,
+    cache: Path,
+    tell: Callable[[str], None],
+) -> Made:
+    """Publish the release of one log to a store, where ``stable`` names it; what it is, with its id there.
+
+    Raises:
+        ModelError: see :func:`trained`.
+        ReleaseError, StorageError: the store cannot take it.
+    """
+    (made,) = trained([Recipe.of(settings, seed, log)], code, cache, tell)
+    target = open_store(str(store))
+    release_id = _sealed_anew(made, target)
+    move_channel(target, STABLE, release_id, reason="simulation", by=_BY)
+    return replace(made, release_id=release_id, store=store)
 
 
 def _sealed_anew(made: Made, target: ObjectStore) -> str:

@@ -58,6 +58,25 @@ def read_settings(*, quick: bool, users: int | None = None, rate: float | None =
     )
 
 
+def read_night_settings(*, users: int | None = None) -> Settings:
+    """Those of days and nights, in which only visits are compressed: ``time_scale`` is theirs.
+
+    Args:
+        users: in place of the plan's.
+    """
+    plan = yaml.safe_load(_PLAN.read_text(encoding="utf-8"))
+    nights = plan["nights"]
+    world = {**nights["world"], **({} if users is None else {"users": users})}
+    return Settings(
+        size=Size(**world),
+        early_days=float(nights["early_days"]),
+        visits_per_day=float(nights["visits_per_day"]),
+        time_scale=_DAY / float(nights["day_s"]),
+        training={**plan["training"], "split": nights["sections"]["split"]},
+        running={"serving": plan["serving"], "feedback": plan["feedback"], **nights["sections"]},
+    )
+
+
 def _rollout(parts: dict[str, Any], scale: float) -> dict[str, Any]:
     """Section ``rollout``, all in simulated seconds but for what the machines need."""
     days = {name: value * _DAY for name, value in parts["days"].items()}

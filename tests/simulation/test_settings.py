@@ -5,7 +5,7 @@ import math
 import pytest
 
 from slate.config import parse_config
-from slate.simulation.settings import read_settings
+from slate.simulation.settings import read_night_settings, read_settings
 from slate.simulation.tastes import WEIGHTS
 
 DATASET = {
@@ -34,3 +34,12 @@ def test_more_users_or_more_requests_change_how_fast_time_passes() -> None:
     double = read_settings(quick=True, users=1000, rate=100)
     assert math.isclose(double.running["rollout"]["settle_s"], 2 * one.running["rollout"]["settle_s"])
     assert double.running["rollout"]["window_s"] == one.running["rollout"]["window_s"]
+
+
+def test_the_plan_of_nights_is_a_configuration() -> None:
+    settings = read_night_settings(users=700)
+    config = parse_config({"dataset": DATASET, **settings.training, **settings.running})
+    assert settings.size.users == 700
+    assert config.split.unseen_users > 0, "what an update forgets is measured on them"
+    assert config.incremental.epochs > 1
+    assert 86_400 / settings.time_scale >= 10 * config.feedback.batch_s, "a day has several batches"

@@ -6,7 +6,9 @@ all there is, one that is yesterday's brought up to date, and that of the first 
 
     python benchmarks/incremental.py
 
-Writes ``benchmarks/results/incremental.json`` and ``incremental.md``. A quick look, on few epochs:
+Time is that of the steps that train and index, in one process; explanations of the ranker, which both would
+have alike, are left out. Writes ``benchmarks/results/incremental.json`` and ``incremental.md``. A quick look,
+on few epochs:
 
     python benchmarks/incremental.py --days 2 --set retrieval.epochs=3 --set ranking.epochs=2 --out /tmp/quick
 """

@@ -7,6 +7,7 @@ share a batch, whose span is a trace of its own, linked with each of them in bot
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,8 +22,6 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from slate.errors import SlateError
-from slate.recommend.online.executor import StageError
 from slate.recommend.request import Slate
 
 _log = logging.getLogger(__name__)
@@ -109,22 +108,18 @@ class OtlpSpans:
             _BATCH.reset(token)
             batch.end()
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str, began: float, seconds: float, trouble: str | None) -> None:
         batch = _BATCH.get()
         if batch is None:
-            yield
             return
-        span = self._tracer.start_span(f"stage {name}", trace.set_span_in_context(batch, Context()))
-        try:
-            yield
-        except SlateError as error:
-            reason = error.reason if isinstance(error, StageError) else "failed"
-            span.set_attribute("slate.trouble", reason)
-            span.set_status(Status(StatusCode.ERROR, str(error)))
-            raise
-        finally:
-            span.end()
+        start = time.time_ns() - int((time.monotonic() - began) * 1e9)
+        span = self._tracer.start_span(
+            f"stage {name}", trace.set_span_in_context(batch, Context()), start_time=start
+        )
+        if trouble is not None:
+            span.set_attribute("slate.trouble", trouble)
+            span.set_status(Status(StatusCode.ERROR, f"{name}: {trouble}"))
+        span.end(start + int(seconds * 1e9))
 
     def close(self) -> None:
         ending = threading.Thread(target=self._provider.shutdown, name="spans", daemon=True)

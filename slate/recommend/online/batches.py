@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from slate.recommend.online.executor import StageError
 from slate.recommend.online.funnel import Funnel
 from slate.recommend.online.stages import Stages
+from slate.recommend.online.trouble import StageError
 from slate.recommend.request import Request, Slate
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from slate.recommend.online.executor import StageError
 from slate.recommend.online.funnel import Funnel
 from slate.recommend.online.stages import Stages
+from slate.recommend.online.trouble import StageError
 from slate.recommend.request import Request
 
 #: Well below the second within which a server must say that it is not ready.
@@ -66,5 +66,5 @@ class HealthCheck:
         return "" if same else f"golden request of user {user!r} is answered otherwise than it was"
 
     def _all_stuck(self, stage: str) -> bool:
-        executor = self._stages.executors[stage]
-        return executor.stuck >= executor.slots
+        slots = self._stages.slots[stage]
+        return slots.stuck >= slots.count

@@ -11,10 +11,10 @@ from slate.recommend.engine import Answer, NotReadyError, OverloadedError, Score
 from slate.recommend.online.admission import Admission
 from slate.recommend.online.batches import Batches
 from slate.recommend.online.cores import usable_cores
-from slate.recommend.online.executor import StageError
 from slate.recommend.online.funnel import Funnel
 from slate.recommend.online.ladder import PERSONALISED, Ladder
 from slate.recommend.online.stages import Stages
+from slate.recommend.online.trouble import StageError
 from slate.recommend.request import Request, Slate
 
 
@@ -109,8 +109,7 @@ class OnlineEngine:
         release, _ = self._pinned()
         self.admission.enter(len(requests))
         try:
-            executor = self._stages.executors["score"]
-            return await executor.run(
+            return await self._stages.scores(
                 lambda: release.scoring.score_items(requests), self._config.deadline_ms / 1000
             )
         except StageError as error:

@@ -1,14 +1,16 @@
 """One batch of requests through the four stages, each with a limit of its own."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from slate.config.online import OnlineConfig
-from slate.recommend.online.executor import StageError, StageExecutor
+from slate.recommend.online.course import Course, Lap, Step
 from slate.recommend.online.funnel import Funnel
 from slate.recommend.online.pace import Pace
+from slate.recommend.online.slots import Slots
 from slate.recommend.online.tracing import NoTracing, Tracing
+from slate.recommend.online.trouble import StageError
+from slate.recommend.online.workers import Workers
 from slate.recommend.request import Request, Slate
 
 T = TypeVar("T")
@@ -21,12 +23,12 @@ _WHOLE_EXPECTED: Final = 0.25
 _WHOLE: Final = "whole"
 #: Told of each call: the stage, its seconds, and why it gave nothing (None where it did).
 Observer = Callable[[str, float, str | None], None]
-#: Told what the filter stage handed on.
+#: Told what the filter stage handed on, from a thread; what it raises is the stage's failure.
 Filtered = Callable[[Any], None]
 
 
 class Stages:
-    """The executors of all stages; they outlive releases, so that what hangs stays counted."""
+    """The slots and threads of all stages; they outlive releases, so that what hangs stays counted."""
 
     def __init__(
         self,
@@ -39,7 +41,8 @@ class Stages:
         self._seconds = {name: limit / 1000 for name, limit in zip(STAGES, limits, strict=True)}
         allowed = {name: _EXPECTED * seconds for name, seconds in self._seconds.items()}
         self._pace = Pace({**allowed, _WHOLE: _WHOLE_EXPECTED * config.deadline_ms / 1000}, config.batch)
-        self.executors = {name: StageExecutor(name, config.slots) for name in STAGES}
+        self.slots = {name: Slots(name, config.slots) for name in STAGES}
+        self._workers = Workers("stages")
         self._observe = observe
         self._filtered = filtered
         self.tracing = tracing or NoTracing()
@@ -55,48 +58,75 @@ class Stages:
         Raises:
             StageError: a stage was late, busy, raised, or gave what cannot be a result.
         """
-
-        def retrieve() -> tuple[Any, Any]:
-            asks = funnel.prepare(requests)
-            return asks, funnel.retrieve(asks)
-
-        count, began = len(requests), time.perf_counter()
-        asks, found = await self._run("retrieve", count, retrieve)
-        kept = await self._run("filter", count, lambda: funnel.filter(asks, found))
-        self._filtered(kept)
-        scored = await self._run("score", count, lambda: funnel.score(asks, kept))
-        slates = await self._run(
-            "order", count, lambda: _checked(funnel.order(asks, requests, scored), requests)
+        batch = _Batch(funnel, requests, self._filtered)
+        works = (batch.retrieve, batch.filter, batch.score, batch.order)
+        course = Course(
+            self._workers,
+            [
+                Step(self.slots[name], self._seconds[name], work)
+                for name, work in zip(STAGES, works, strict=True)
+            ],
         )
-        self._pace.learn(_WHOLE, count, time.perf_counter() - began)
-        return slates
-
-    def close(self) -> None:
-        for executor in self.executors.values():
-            executor.close()
-
-    async def _run(self, stage: str, count: int, work: Callable[[], T]) -> T:
-        began = time.perf_counter()
-        trouble: str | None = None
         try:
-            with self.tracing.stage(stage):
-                return await self._outcome(stage, work)
-        except StageError as error:
-            trouble = error.reason
-            raise
-        finally:
-            seconds = time.perf_counter() - began
-            if trouble in (None, "late"):
-                self._pace.learn(stage, count, seconds, stopped=trouble is not None)
-            self._observe(stage, seconds, trouble)
-
-    async def _outcome(self, stage: str, work: Callable[[], T]) -> T:
-        try:
-            return await self.executors[stage].run(work, self._seconds[stage])
+            slates: Sequence[Slate] = await course.run()
         except StageError:
             raise
         except Exception as error:
-            raise StageError(stage, "failed", f"{type(error).__name__}: {error}") from error
+            raise StageError(course.laps[-1].stage, "failed", f"{type(error).__name__}: {error}") from error
+        else:
+            self._pace.learn(_WHOLE, len(requests), sum(lap.seconds for lap in course.laps))
+            return slates
+        finally:
+            self._tell(len(requests), course.laps)
+
+    async def scores(self, work: Callable[[], T], seconds: float) -> T:
+        """What a piece of work gives that takes part in no batch, in a slot of the third stage.
+
+        Raises:
+            StageError: it was late or busy; what it raises itself is raised.
+        """
+        scores: T = await Course(self._workers, [Step(self.slots["score"], seconds, work)]).run()
+        return scores
+
+    def close(self) -> None:
+        self._workers.close()
+
+    def _tell(self, count: int, laps: Sequence[Lap]) -> None:
+        for lap in laps:
+            trouble = None if lap.error is None else _reason(lap.error)
+            if trouble in (None, "late"):
+                self._pace.learn(lap.stage, count, lap.seconds, stopped=trouble is not None)
+            self._observe(lap.stage, lap.seconds, trouble)
+            self.tracing.stage(lap.stage, lap.began, lap.seconds, trouble)
+
+
+class _Batch:
+    """Requests on their way through the stages of one release."""
+
+    def __init__(self, funnel: Funnel, requests: Sequence[Request], filtered: Filtered) -> None:
+        self._funnel = funnel
+        self._requests = requests
+        self._filtered = filtered
+        self._asks: Any = None
+        self._given: Any = None
+
+    def retrieve(self) -> None:
+        self._asks = self._funnel.prepare(self._requests)
+        self._given = self._funnel.retrieve(self._asks)
+
+    def filter(self) -> None:
+        self._given = self._funnel.filter(self._asks, self._given)
+        self._filtered(self._given)
+
+    def score(self) -> None:
+        self._given = self._funnel.score(self._asks, self._given)
+
+    def order(self) -> Sequence[Slate]:
+        return _checked(self._funnel.order(self._asks, self._requests, self._given), self._requests)
+
+
+def _reason(error: BaseException) -> str:
+    return error.reason if isinstance(error, StageError) else "failed"
 
 
 def _checked(slates: Any, requests: Sequence[Request]) -> Sequence[Slate]:

@@ -18,8 +18,8 @@ class Tracing(Protocol):
         """Around the work for requests that are answered together, as ``under_way`` named them."""
         ...
 
-    def stage(self, name: str) -> AbstractContextManager[object]:
-        """Around one stage of a batch; what it raises passes through."""
+    def stage(self, name: str, began: float, seconds: float, trouble: str | None) -> None:
+        """One stage of the present batch ended: when it began on the monotonic clock, why it gave nothing."""
         ...
 
 
@@ -32,5 +32,5 @@ class NoTracing:
     def batch(self, _requests: Sequence[object]) -> AbstractContextManager[object]:
         return _NOTHING
 
-    def stage(self, _name: str) -> AbstractContextManager[object]:
-        return _NOTHING
+    def stage(self, _name: str, _began: float, _seconds: float, _trouble: str | None) -> None:
+        return None

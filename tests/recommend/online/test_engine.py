@@ -224,15 +224,15 @@ def test_a_stage_that_hangs_for_good_fails_fast_once_its_slots_are_held() -> Non
     async def go(engine: OnlineEngine) -> None:
         for _ in range(2):
             await engine.recommend([Request(user_id="bob")])
-        assert made.stages.executors["score"].stuck == 2
+        assert made.stages.slots["score"].stuck == 2
         began = time.monotonic()
         for _ in range(10):
             (answer,) = await engine.recommend([Request(user_id="bob")])
             assert answer.slate.rung == "popular"
         assert time.monotonic() - began < 1, "ten of them in less than five would have to wait"
-        assert made.stages.executors["score"].stuck == 2
+        assert made.stages.slots["score"].stuck == 2
         event.set()
-        while made.stages.executors["score"].stuck:
+        while made.stages.slots["score"].stuck:
             await asyncio.sleep(0.005)
         made.shelf.upset.clear()
         (answer,) = await engine.recommend([Request(user_id="bob")])

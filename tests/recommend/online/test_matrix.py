@@ -153,9 +153,9 @@ def test_every_answer_is_labelled_and_in_time(
             await asyncio.gather(*(one(number) for number in range(REQUESTS)))
         assert len(took) == REQUESTS * ROUNDS
         assert max(took) < 5, "it waited for the stage"
-        for executor in host.stages.executors.values():
-            assert executor.stuck <= TIGHT.slots
-            assert len(executor._threads) <= TIGHT.slots
+        for slots in host.stages.slots.values():
+            assert slots.stuck <= TIGHT.slots
+        assert host.stages._workers.count <= 4 * TIGHT.slots
         host.stages.close()
 
     asyncio.run(go())

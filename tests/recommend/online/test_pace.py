@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slate.config.online import OnlineConfig
-from slate.recommend.online.executor import StageError
 from slate.recommend.online.pace import Cost, Pace
 from slate.recommend.online.stages import Stages
+from slate.recommend.online.trouble import StageError
 from slate.recommend.request import Request, Slate
 
 batches = st.lists(st.tuples(st.integers(1, 64), st.floats(1e-6, 10.0)), min_size=1, max_size=30)

@@ -9,7 +9,7 @@ from serving.refusal import InputError
 from serving.tensors import Inference, Tensor
 from slate.config import ServingConfig
 from slate.recommend.engine import Answer, Engine, ScoreRequest, Scores
-from slate.recommend.request import Assignment, SlateItem
+from slate.recommend.request import Assignment
 
 RECOMMENDER: Final = "recommender"
 RANKER: Final = "ranker"
@@ -191,7 +191,7 @@ def answer_dict(answer: Answer) -> dict[str, Any]:
     slate = answer.slate
     shown: dict[str, Any] = {
         "user_id": slate.user_id,
-        "items": [_item(item) for item in slate.items],
+        "items": [vars(item) for item in slate.items],
         "rung": slate.rung,
         "release_id": slate.release_id,
         "variant": answer.variant,
@@ -208,16 +208,6 @@ def scores_dict(scores: Scores) -> dict[str, Any]:
         "scores": list(scores.scores),
         "events": {event: list(values) for event, values in scores.events.items()},
         "release_id": scores.release_id,
-    }
-
-
-def _item(item: SlateItem) -> dict[str, Any]:
-    return {
-        "item_id": item.item_id,
-        "score": item.score,
-        "position": item.position,
-        "source": item.source,
-        "propensity": item.propensity,
     }
 
 

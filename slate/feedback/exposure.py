@@ -1,10 +1,10 @@
 """What was shown to whom: an id for each slate, and a record that nobody waits for."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
+
+import orjson
 
 from slate.clock import Clock, SystemClock, isoformat
 from slate.feedback.shown import short_id
@@ -12,6 +12,8 @@ from slate.feedback.signing import Signer
 from slate.feedback.writer import BackgroundWriter
 
 SCHEMA: Final = 1
+#: Instants are spelt as everywhere else, by :func:`_plain`.
+_PLAIN: Final = orjson.OPT_PASSTHROUGH_DATETIME
 
 
 class Assigned(Protocol):
@@ -88,10 +90,9 @@ class ExposureLog:
                 "rung": rung,
                 "latency_ms": round(1000 * seconds, 3),
                 "context": context,
-                "items": [asdict(item) if is_dataclass(item) else item for item in items],  # type: ignore[arg-type]
+                "items": items,
             }
-            text = json.dumps(record, default=_plain, separators=(",", ":"))
-            self._writer.put(text.encode(), short_id(exposure_id))
+            self._writer.put(orjson.dumps(record, _plain, _PLAIN), short_id(exposure_id))
         except (TypeError, ValueError):
             # A context that is no JSON costs the record, never the answer.
             self.failed += 1

@@ -11,7 +11,7 @@ import hmac
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from slate.clock import Clock, SystemClock
@@ -22,6 +22,7 @@ _VERSION: Final = "v1"
 _LONGEST: Final = 2048
 _SHORTEST_KEY: Final = 16
 _SKEW_SECONDS: Final = 60.0
+_JSON: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ class Signer:
             rollout=rollout,
             step=step,
         )
-        plain = {name: value for name, value in asdict(shown).items() if value is not None}
-        signed = f"{_VERSION}.{self._current}.{_encoded(json.dumps(plain, separators=(',', ':')).encode())}"
+        plain = {name: value for name, value in vars(shown).items() if value is not None}
+        signed = f"{_VERSION}.{self._current}.{_encoded(_JSON.encode(plain).encode())}"
         return f"{signed}.{self._signature(self._current, signed)}"
 
     def check(self, exposure_id: str, user_id: str, max_age_seconds: float) -> Shown:
@@ -128,7 +129,7 @@ class Signer:
         return shown
 
     def _signature(self, key: str, text: str) -> str:
-        return _encoded(hmac.new(self._keys[key], text.encode(), hashlib.sha256).digest())
+        return _encoded(hmac.digest(self._keys[key], text.encode(), "sha256"))
 
 
 def user_hash(user_id: str) -> str:

@@ -50,6 +50,7 @@ def door(
             ws="none",
             lifespan="off",
             access_log=False,
+            proxy_headers=False,
             log_config=None,
             server_header=False,
             timeout_keep_alive=IDLE_SECONDS,

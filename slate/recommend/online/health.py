@@ -1,11 +1,12 @@
 """Ask a golden request now and then: ready means that the answers are right, not that a process lives."""
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from slate.recommend.online.funnel import Funnel
+from slate.recommend.online.batches import Batches
 from slate.recommend.online.stages import Stages
 from slate.recommend.online.trouble import StageError
 from slate.recommend.request import Request
@@ -15,29 +16,35 @@ SECONDS: Final = 0.4
 
 
 class HealthCheck:
-    """The golden requests of one release, asked in turn through the same stages as everybody's.
+    """The golden requests of one release, asked in turn and answered together with whatever else waits.
+
+    Work of their own beside that would make every request that comes meanwhile wait for two.
 
     Args:
+        batches: the release's.
+        seconds: how long an answer may take.
         failures: how often a source failed so far. Answers without a source are others, not wrong.
     """
 
     def __init__(
         self,
-        funnel: Funnel,
+        batches: Batches,
         stages: Stages,
         golden: Sequence[Mapping[str, Any]],
+        seconds: float,
         failures: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._funnel = funnel
+        self._batches = batches
         self._stages = stages
         self._golden = golden
+        self._seconds = seconds
         self._failures = failures
         self._turn = 0
 
     async def once(self) -> str:
         """Why the release is not healthy; empty where it is.
 
-        A stage that is merely late says that there is much to do, not that answers are wrong.
+        What is merely late says that there is much to do, not that answers are wrong.
         """
         case = self._golden[self._turn % len(self._golden)]
         self._turn += 1
@@ -52,9 +59,9 @@ class HealthCheck:
         )
         failures = self._failures()
         try:
-            (slate,) = await self._stages.slates(self._funnel, [request])
+            slate = await self._batches.answer(request, asyncio.get_running_loop().time() + self._seconds)
         except StageError as error:
-            return "" if error.reason == "late" and not self._all_stuck(error.stage) else str(error)
+            return "" if error.reason == "late" and not self._stages.all_stuck(error.stage) else str(error)
         if self._failures() != failures:
             return "" if slate.items else f"golden request of user {user!r} is answered by nothing"
         expected = case["response"]["items"]
@@ -64,7 +71,3 @@ class HealthCheck:
             for mine, theirs in zip(slate.items, expected, strict=True)
         )
         return "" if same else f"golden request of user {user!r} is answered otherwise than it was"
-
-    def _all_stuck(self, stage: str) -> bool:
-        slots = self._stages.slots[stage]
-        return slots.stuck >= slots.count

@@ -57,6 +57,7 @@ class Host:
         self.sources = SourceThreads(config.slots, config.source_ms / 1000, source_failed)
         self.engine = OnlineEngine(config, variant, self.stages, expose, fallen)
         self._taken = taken
+        self._deadline = config.deadline_ms / 1000
         self._surroundings = Surroundings(live or NothingLive(), self.sources.gather)
         self._watching: asyncio.Task[None] | None = None
         self._follower: ChannelFollower | None = None
@@ -104,12 +105,16 @@ class Host:
 
     def _take(self, release: Loaded) -> None:
         """On the loop: swap between two requests, and watch the new release from now on."""
-        self.engine.swap(release)
+        batches = self.engine.swap(release)
         self._taken(release.release_id)
         if self._watching is not None:
             self._watching.cancel()
         check = HealthCheck(
-            release.funnel, self.stages, release.golden, failures=lambda: self.sources.failures
+            batches,
+            self.stages,
+            release.golden,
+            self._deadline,
+            failures=lambda: self.sources.failures,
         )
         self._watching = asyncio.get_running_loop().create_task(self._watch(check))
 

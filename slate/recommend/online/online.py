@@ -78,11 +78,16 @@ class OnlineEngine:
     def release_id(self) -> str | None:
         return None if self._current is None else self._current[0].release_id
 
-    def swap(self, release: Loaded) -> None:
-        """Let ``release`` answer all requests from now on; those under way end on the one before."""
+    def swap(self, release: Loaded) -> Batches:
+        """Let ``release`` answer all requests from now on; those under way end on the one before.
+
+        Returns:
+            What answers from it.
+        """
         batches = Batches(release.funnel, self._stages, self._lanes, self._learn)
         self._current = (release, batches)
         self.trouble = ""
+        return batches
 
     def withdraw(self) -> None:
         """Answer nothing any more: the release turned out to be none."""

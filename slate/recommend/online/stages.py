@@ -88,6 +88,11 @@ class Stages:
         scores: T = await Course(self._workers, [Step(self.slots["score"], seconds, work)]).run()
         return scores
 
+    def all_stuck(self, stage: str) -> bool:
+        """Whether nothing can enter a stage, if it is one, until something in it comes back."""
+        slots = self.slots.get(stage)
+        return slots is not None and slots.stuck >= slots.count
+
     def close(self) -> None:
         self._workers.close()
 

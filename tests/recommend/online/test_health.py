@@ -1,6 +1,7 @@
 """Golden requests say whether answers are right; live state and failing sources make others, not wrong."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from slate.config.online import OnlineConfig
 from slate.data.vocabulary import IdMap
 from slate.recommend.filters.unavailable import UnavailableFilter
+from slate.recommend.online.batches import Batches
 from slate.recommend.online.health import HealthCheck
 from slate.recommend.online.stages import Stages
 from slate.recommend.request import Request
@@ -44,7 +46,9 @@ def golden(score: float) -> list[dict[str, Any]]:
 def check(shelf: Watched, score: float) -> str:
     stages = Stages(PATIENT)
     try:
-        health = HealthCheck(shelf, stages, golden(score), failures=lambda: shelf.failures)
+        health = HealthCheck(
+            Batches(shelf, stages, 1), stages, golden(score), 20, failures=lambda: shelf.failures
+        )
         return asyncio.run(health.once())
     finally:
         stages.close()
@@ -78,12 +82,51 @@ def test_live_state_is_left_out_of_golden_requests(make_ask: Callable[..., Any])
     assert filtering.apply(replace(make_ask(), live=False), rows).removed.tolist() == [2]
 
 
+def test_a_golden_request_is_answered_together_with_whoever_waits() -> None:
+    shelf = Watched()
+    stages = Stages(PATIENT)
+    batches = Batches(shelf, stages, 1)
+    health = HealthCheck(batches, stages, golden(1.0), 20)
+
+    async def go() -> None:
+        ends = asyncio.get_running_loop().time() + 20
+        first, second, checked = await asyncio.gather(
+            *(batches.answer(Request(user_id=user), ends) for user in ("bob", "cat")), health.once()
+        )
+        assert (first.user_id, second.user_id, checked) == ("bob", "cat", "")
+
+    asyncio.run(go())
+    assert shelf.batches == [1, 2]
+    stages.close()
+
+
+def test_late_is_unhealthy_only_where_nothing_can_come_back() -> None:
+    shelf = Watched()
+    stages = Stages(PATIENT.model_copy(update={"score_ms": 60.0, "slots": 1}))
+    batches = Batches(shelf, stages, 1)
+    event = threading.Event()
+    shelf.upset["score"] = lambda answer: (event.wait(10), answer)[1]
+
+    async def go() -> None:
+        assert await HealthCheck(batches, stages, golden(1.0), 0.01).once() == "", "there is much to do"
+        while not batches.idle:
+            await asyncio.sleep(0.005)
+        assert "score: busy" in await HealthCheck(batches, stages, golden(1.0), 20).once()
+        event.set()
+        while stages.slots["score"].stuck:
+            await asyncio.sleep(0.005)
+        assert await HealthCheck(batches, stages, golden(1.0), 20).once() == ""
+
+    asyncio.run(go())
+    stages.close()
+
+
 @pytest.mark.parametrize("user", [None, "bob"])
 def test_who_is_asked_for_is_who_the_request_names(user: str | None) -> None:
     shelf = Watched()
     stages = Stages(PATIENT)
     (case,) = golden(1.0)
     case["request"]["user_id"] = user
-    assert asyncio.run(HealthCheck(shelf, stages, [case]).once()) == ""
+    assert asyncio.run(HealthCheck(Batches(shelf, stages, 1), stages, [case], 20).once()) == ""
     assert [(each.user_id, each.history) for each in shelf.asked] == [(user, () if user is None else None)]
     stages.close()

@@ -6,14 +6,13 @@ request for one are answered as they come, by a look at their head.
 """
 
 from collections.abc import Callable
-from functools import partial
-from http import HTTPStatus
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.refusal import Refusal, refusal_of
+from serving.refusal import refusal_of
 from serving.service import RECOMMENDER
 from serving.state import State
 from slate.recommend.engine import OverloadedError
@@ -28,6 +27,8 @@ _LENGTH: Final = b"\r\ncontent-length:"
 _UNUSUAL: Final = (b"\r\ntransfer-encoding:", b"\r\nexpect:", b"\r\nconnection:", b"\r\nupgrade:")
 #: Of the length of a body; longer ones take the usual way, to be told that they are too large.
 _DIGITS: Final = 6
+#: Heads, and refusals, that are not put together again.
+_REMEMBERED: Final = 512
 _USUAL_CONNECTION: Final = b"\r\nconnection: keep-alive\r\n"
 
 
@@ -55,12 +56,15 @@ class EarlyRefusals(HttpToolsProtocol):
                 return
         if not self._within and data.startswith(_POSTS) and self._idle():
             missing = missing_of(data)
-            if missing is not None and (refusal := self._refusal()) is not None:
-                self._owed = missing
-                self._unset_keepalive_if_required()
-                self._state.answered(RECOMMENDER, refusal.status)
-                self.transport.write(_response(refusal))
-                return
+            if missing is not None and not self._state.draining:
+                refused = self._state.engine.refuses(1)
+                if refused is not None:
+                    self._owed = missing
+                    self._unset_keepalive_if_required()
+                    status, response = _response(str(refused), refused.retry_after, refused.draining)
+                    self._state.answered(RECOMMENDER, status)
+                    self.transport.write(response)
+                    return
         super().data_received(data)
 
     def on_message_begin(self) -> None:
@@ -75,15 +79,6 @@ class EarlyRefusals(HttpToolsProtocol):
         """Whether nothing is owed on this connection."""
         return not self.pipeline and (self.cycle is None or self.cycle.response_complete)
 
-    def _refusal(self) -> Refusal | None:
-        if self._state.draining:
-            return None
-        try:
-            self._state.engine.admit(1)
-        except OverloadedError as error:
-            return refusal_of(error)
-        return None
-
 
 def missing_of(data: bytes) -> int | None:
     """How many bytes are missing of the one request whose head this is; None if it is anything else.
@@ -97,23 +92,33 @@ def missing_of(data: bytes) -> int | None:
     end = data.find(_END)
     if end < 0:
         return None
-    head = data[: end + 2].lower().replace(_USUAL_CONNECTION, b"\r\n", 1)
+    length = _length(data[: end + 2])
+    if length is None:
+        return None
+    missing = end + len(_END) + length - len(data)
+    return missing if missing >= 0 else None
+
+
+@lru_cache(_REMEMBERED)
+def _length(head: bytes) -> int | None:
+    """The length of a body, None where the head says more than that; clients say the same again and again."""
+    head = head.lower().replace(_USUAL_CONNECTION, b"\r\n", 1)
     if any(word in head for word in _UNUSUAL):
         return None
     _, found, after = head.partition(_LENGTH)
     length = after.partition(b"\r\n")[0].strip()
     if not found or _LENGTH in after or not length.isdigit() or len(length) > _DIGITS:
         return None
-    missing = end + len(_END) + int(length) - len(data)
-    return missing if missing >= 0 else None
+    return int(length)
 
 
-def _response(refusal: Refusal) -> bytes:
+@lru_cache(_REMEMBERED)
+def _response(message: str, retry_after: float, draining: bool) -> tuple[int, bytes]:
+    refusal = refusal_of(OverloadedError(message, retry_after, draining=draining))
     body = orjson.dumps({"error": refusal.message})
     again = "".join(f"{name}: {value}\r\n" for name, value in refusal.headers.items())
-    status = HTTPStatus(refusal.status)
     head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-length: {len(body)}\r\n"
+        f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\ncontent-length: {len(body)}\r\n"
         f"content-type: application/json\r\n{again}\r\n"
     )
-    return head.encode("latin-1") + body
+    return refusal.status.value, head.encode("latin-1") + body

@@ -39,7 +39,7 @@ class FixedEngine:
         items = tuple(SlateItem(f"item-{i:07d}", 1 / i, i, "two_tower") for i in range(1, 11))
         self.answer = Answer(Slate("user-000001", items, "personalised", "fixed"), "stable", "v1.k.token")
 
-    def admit(self, requests: int) -> None:
+    def refuses(self, _requests: int) -> None:
         """There is always room."""
 
     async def recommend(self, requests: Sequence[Any], deadline_ms: float | None = None) -> list[Any]:

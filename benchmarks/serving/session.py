@@ -62,7 +62,7 @@ class Session:
     def swaps(self) -> dict[str, Any]:
         worlds = self._swap_worlds()
         self.say(f"{self.plan.swaps} swaps under {swaps.LOAD:.0%} load")
-        return swaps.measure(self.bench, worlds, self.plan.swaps, self.plan.swaps_s)
+        return swaps.measure(self.bench, worlds, self.plan.swaps, self.plan.swaps_s, self.plan.capacity_s)
 
     def faults(self) -> dict[str, Any]:
         self.say("four stages in six kinds of trouble")

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.serving import capacity
 from benchmarks.serving.contenders import CONTENDERS, MARKER, SLATE, Running
 from benchmarks.serving.drive import Bench, finish
 from benchmarks.serving.generator import Record, Spec
@@ -21,13 +22,11 @@ from slate.release.channels import STABLE, move_channel, read_channel
 from slate.release.layout import release_prefix
 from slate.storage import open_store
 
-#: Load as a share of what a closed loop reaches on the same server.
+#: Load as a share of the highest rate that the same server sustains in an open loop.
 LOAD: Final = 0.6
 _STEADY_S: Final = 4.0
 _BETWEEN_S: Final = 0.3
 _LONGEST_S: Final = 60.0
-_PROBE_S: Final = 2.0
-_CONNECTIONS: Final = (4, 12)
 
 
 def gathered(worlds: Sequence[World], store: Path) -> World:
@@ -38,17 +37,20 @@ def gathered(worlds: Sequence[World], store: Path) -> World:
     return replace(worlds[0], name="swaps", store=store)
 
 
-def measure(bench: Bench, worlds: Sequence[World], count: int, longest_s: float) -> dict[str, Any]:
+def measure(
+    bench: Bench, worlds: Sequence[World], count: int, longest_s: float, capacity_s: float
+) -> dict[str, Any]:
     """Move the channel ``count`` times under load, always to a release that is not held warm.
 
     Each swap is a window: from the move of the channel until the server names the new release. Requests
-    planned outside of all windows are the steady ones.
+    planned outside of all windows are the steady ones. ``capacity_s`` are the seconds of each rate that is
+    tried to find the load.
     """
     world = gathered(worlds, bench.work / "swaps")
     running = bench.start(CONTENDERS[SLATE], world)
     try:
         bench.warm(running, world)
-        rate = LOAD * max(bench.closed(running, world, each, _PROBE_S) for each in _CONNECTIONS)
+        rate = LOAD * capacity.find(bench, running, world, capacity_s).saturation
         firsts = {each.release_id: f"{each.prefix}-" for each in worlds}
         spec = Spec(
             running.port,

@@ -70,11 +70,10 @@ class Engine(Protocol):
         """``stable``, ``candidate`` or ``shadow``."""
         ...
 
-    def admit(self, requests: int) -> None:
-        """Ask whether so many slates could be asked for now, before anything of them is read.
+    def refuses(self, requests: int) -> OverloadedError | None:
+        """Why so many slates would be refused if they were asked for now; they count as refused then.
 
-        Raises:
-            OverloadedError: they would be refused, and count as refused.
+        Nothing is raised: under overload this is asked of nearly every request, before anything is read.
         """
         ...
 

@@ -37,7 +37,7 @@ class Direct:
     def release_id(self) -> str | None:
         return self._recommender().release_id
 
-    def admit(self, requests: int) -> None:
+    def refuses(self, _requests: int) -> None:
         """There is always room."""
 
     async def recommend(self, requests: Sequence[Request], _deadline_ms: float | None = None) -> list[Answer]:

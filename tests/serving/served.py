@@ -39,9 +39,9 @@ class ReleaseEngine:
     def release_id(self) -> str | None:
         return self._recommender.release_id
 
-    def admit(self, requests: int) -> None:
-        if self._full:
-            raise OverloadedError(f"server: no room for {requests}; ask again later", 1.2)
+    def refuses(self, requests: int) -> OverloadedError | None:
+        full = OverloadedError(f"server: no room for {requests}; ask again later", 1.2)
+        return full if self._full else None
 
     async def recommend(self, requests: Sequence[Request], deadline_ms: float | None = None) -> list[Answer]:
         del deadline_ms  # There is one rung here.

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from slate.recommend.engine import OverloadedError
@@ -23,21 +24,22 @@ class Admission:
     Args:
         pending: never hold more.
         seconds: how long a request may take as a whole.
+        largest: how many requests a batch may hold now.
     """
 
-    def __init__(self, pending: int, seconds: float) -> None:
+    def __init__(self, pending: int, seconds: float, largest: Callable[[], int]) -> None:
         self._limit = pending
         self._seconds = seconds
+        self._largest = largest
         self._cost = Cost()
         self.held = 0
         self.draining = False
         #: Requests by why they were refused.
         self.refused: Counter[str] = Counter()
 
-    @property
-    def seconds_each(self) -> float:
-        """Seconds by which one more request held lengthens the wait; 0 until something was answered."""
-        return self._cost.each
+    def wait(self, requests: int) -> float:
+        """Seconds until so many requests are answered, in batches as large as they may be."""
+        return math.ceil(requests / self._largest()) * self._cost.fixed + requests * self._cost.more
 
     def enter(self, requests: int) -> None:
         """Take requests in.
@@ -45,25 +47,24 @@ class Admission:
         Raises:
             OverloadedError: they could not be answered in time, or the server goes down.
         """
-        self.check(requests)
+        refused = self.refuses(requests)
+        if refused is not None:
+            raise refused
         self.held += requests
 
-    def check(self, requests: int) -> None:
-        """Ask whether requests would be taken in.
-
-        Raises:
-            OverloadedError: they would not, and count as refused.
-        """
+    def refuses(self, requests: int) -> OverloadedError | None:
+        """Why requests would not be taken in, if they would not; then they count as refused."""
         if self.draining:
             self.refused[DRAINING] += requests
-            raise OverloadedError("the server is going down; ask another one", 1.0, draining=True)
-        wait = (self.held + requests) * self._cost.each
-        full = self.held + requests > self._limit
-        if full or (self.held > _SPARE and wait > _EXPECTED * self._seconds):
-            self.refused[FULL if full else SLOW] += requests
-            raise OverloadedError(
-                f"{self.held} requests are held already; ask again later", max(1.0, math.ceil(wait))
-            )
+            return OverloadedError("the server is going down; ask another one", 1.0, draining=True)
+        held = self.held + requests
+        wait = self.wait(held)
+        full = held > self._limit
+        if not full and (self.held <= _SPARE or wait <= _EXPECTED * self._seconds):
+            return None
+        self.refused[FULL if full else SLOW] += requests
+        again = max(1.0, math.ceil(wait))
+        return OverloadedError(f"{self.held} requests are held already; ask again later", again)
 
     def leave(self, requests: int) -> None:
         """Requests are answered."""

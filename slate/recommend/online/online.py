@@ -65,7 +65,7 @@ class OnlineEngine:
         self._stages = stages
         self._expose = expose
         self._fallen = fallen
-        self.admission = Admission(config.pending, config.deadline_ms / 1000)
+        self.admission = Admission(config.pending, config.deadline_ms / 1000, lambda: stages.most)
         self.trouble = ""
         self._lanes = config.lanes or usable_cores()
         self._current: tuple[Loaded, Batches] | None = None
@@ -93,8 +93,8 @@ class OnlineEngine:
         """Answer nothing any more: the release turned out to be none."""
         self._current = None
 
-    def admit(self, requests: int) -> None:
-        self.admission.check(requests)
+    def refuses(self, requests: int) -> OverloadedError | None:
+        return self.admission.refuses(requests)
 
     async def recommend(self, requests: Sequence[Request], deadline_ms: float | None = None) -> list[Answer]:
         release, batches = self._pinned()

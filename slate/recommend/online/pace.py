@@ -1,30 +1,59 @@
 """How large a batch may be for its stages to end in time, by what stages took of late."""
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
 #: How fast estimates follow: the weight of the newest batch.
-_FOLLOW: Final = 0.2
+_FOLLOW: Final = 0.1
+#: How much batches of different sizes must have said, as a variance of sizes, to be half believed.
+_BELIEVED: Final = 1.0
+#: The least that one more request in a batch costs, as a share of what requests cost altogether.
+_LEAST: Final = 0.25
 
 
 class Cost:
-    """Seconds a request, over the last batches. A batch counts by its size: small ones cost more each."""
+    """Seconds that a batch takes by its size: a fixed part, and one for each request in it.
+
+    The line of least squares through the last batches, of which older ones weigh less. Where all of them had
+    about one size it cannot be known, and nothing is taken to be fixed: a large batch is then expected to
+    take longer than it will.
+    """
 
     def __init__(self) -> None:
-        self._seconds = 0.0
-        self._requests = 0.0
+        self._sizes = self._seconds = self._squares = self._products = 0.0
 
     @property
     def each(self) -> float:
-        """Seconds; 0 until something was learnt."""
-        return self._seconds / self._requests if self._requests else 0.0
+        """Seconds a request in batches like the last ones; 0 until something was learnt."""
+        return self._seconds / self._sizes if self._sizes else 0.0
+
+    @property
+    def more(self) -> float:
+        """Seconds by which one more request lengthens a batch."""
+        each = self.each
+        variance = self._squares - self._sizes**2
+        covariance = self._products - self._sizes * self._seconds
+        slope = (covariance + _BELIEVED * each) / (variance + _BELIEVED)
+        return min(each, max(_LEAST * each, slope))
+
+    @property
+    def fixed(self) -> float:
+        """Seconds of a batch that do not depend on its size."""
+        return self._seconds - self.more * self._sizes
+
+    def within(self, seconds: float) -> float:
+        """How many requests a batch may hold to take so long; may be below 1, infinite while unknown."""
+        more = self.more
+        return (seconds - self.fixed) / more if more else math.inf
 
     def learn(self, requests: int, seconds: float) -> None:
-        """So many requests took so long together."""
-        if not self._requests:
-            self._requests, self._seconds = float(requests), seconds
-        self._requests += _FOLLOW * (requests - self._requests)
-        self._seconds += _FOLLOW * (seconds - self._seconds)
+        """A batch of so many requests took so long."""
+        weight = _FOLLOW if self._sizes else 1.0
+        self._sizes += weight * (requests - self._sizes)
+        self._seconds += weight * (seconds - self._seconds)
+        self._squares += weight * (requests**2 - self._squares)
+        self._products += weight * (requests * seconds - self._products)
 
 
 class Pace:
@@ -46,5 +75,5 @@ class Pace:
         if stopped:
             self._costs[part] = Cost()
         self._costs[part].learn(requests, seconds)
-        fits = [self._allowed[name] / cost.each for name, cost in self._costs.items() if cost.each > 0]
+        fits = [cost.within(self._allowed[name]) for name, cost in self._costs.items()]
         self.most = max(1, int(min([*fits, self._limit])))

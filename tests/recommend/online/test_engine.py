@@ -298,13 +298,13 @@ def test_draining_refuses_and_waits_for_what_is_held() -> None:
 
 
 def test_admission_by_hand() -> None:
-    admission = Admission(pending=10, seconds=1.0)
+    admission = Admission(pending=10, seconds=1.0, largest=lambda: 4)
     admission.enter(10)
     with pytest.raises(OverloadedError, match="10 requests are held"):
         admission.enter(1)
     admission.leave(10)
     admission.learn(4, 0.8)
-    assert admission.seconds_each == pytest.approx(0.2)
+    assert admission.wait(3) == pytest.approx(0.6), "one size was seen: nothing is known to be fixed"
     admission.enter(5)
     with pytest.raises(OverloadedError) as refused:
         admission.enter(1)
@@ -312,9 +312,6 @@ def test_admission_by_hand() -> None:
     admission.leave(3)
     admission.enter(1)
     assert admission.held == 3
-    admission.learn(1, 0.7)
-    requests, seconds = 0.8 * 4 + 0.2 * 1, 0.8 * 0.8 + 0.2 * 0.7
-    assert admission.seconds_each == pytest.approx(seconds / requests), "a batch of four counts four times"
     assert admission.refused == {"full": 1, "slow": 1}
     admission.draining = True
     with pytest.raises(OverloadedError):
@@ -322,17 +319,28 @@ def test_admission_by_hand() -> None:
     assert admission.refused["draining"] == 3
 
 
+def test_what_a_batch_costs_beside_its_requests_is_waited_for_once_a_batch() -> None:
+    admission = Admission(pending=1000, seconds=1.0, largest=lambda: 16)
+    for size in [1, 16, 31] * 60:
+        admission.learn(size, 0.010 + 0.005 * size)
+    assert admission.wait(32) == pytest.approx(2 * 0.010 + 32 * 0.005, rel=0.02)
+    assert admission.wait(33) == pytest.approx(3 * 0.010 + 33 * 0.005, rel=0.02)
+
+
 def test_who_is_let_in_is_expected_to_wait_half_of_what_could_be_waited() -> None:
-    admission = Admission(pending=100, seconds=1.0)
+    admission = Admission(pending=100, seconds=1.0, largest=lambda: 10)
     admission.learn(10, 1.0)
     for _ in range(5):
+        assert admission.refuses(1) is None
         admission.enter(1)
-    with pytest.raises(OverloadedError):
-        admission.enter(1)
+    refused = admission.refuses(1)
+    assert str(refused) == "5 requests are held already; ask again later"
+    assert admission.refused == {"slow": 1}
+    assert admission.held == 5, "asking takes nobody in"
 
 
 def test_a_slow_estimate_never_locks_everybody_out() -> None:
-    admission = Admission(pending=10, seconds=0.1)
+    admission = Admission(pending=10, seconds=0.1, largest=lambda: 4)
     admission.learn(1, 60.0)
     admission.enter(1)
     admission.enter(1)

@@ -1,6 +1,7 @@
 """The size of batches follows what stages take of them."""
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -29,12 +30,29 @@ def test_the_part_with_the_least_room_decides() -> None:
     assert pace.most == 15
 
 
-def test_a_large_batch_says_more_than_a_small_one() -> None:
+def test_cost_by_hand() -> None:
     cost = Cost()
-    assert cost.each == 0
-    cost.learn(30, 0.060)
-    cost.learn(1, 0.010)
-    assert cost.each == pytest.approx((0.8 * 0.060 + 0.2 * 0.010) / (0.8 * 30 + 0.2 * 1))
+    assert (cost.each, cost.more, cost.fixed, cost.within(1.0)) == (0, 0, 0, math.inf)
+    cost.learn(10, 0.050)
+    assert (cost.each, cost.more, cost.fixed) == pytest.approx((0.005, 0.005, 0.0))
+    cost.learn(20, 0.080)
+    # Means of sizes, seconds, squares and products, the newer batch weighing a tenth.
+    sizes, seconds, squares, products = 11, 0.053, 0.9 * 100 + 0.1 * 400, 0.9 * 0.5 + 0.1 * 1.6
+    variance, covariance = squares - sizes**2, products - sizes * seconds
+    assert (variance, covariance) == pytest.approx((9, 0.027)), "the slope is 0.003 by itself"
+    each = seconds / sizes
+    more = (covariance + each) / (variance + 1)
+    assert (cost.each, cost.more, cost.fixed) == pytest.approx((each, more, seconds - more * sizes))
+    assert cost.within(0.1) == pytest.approx((0.1 - cost.fixed) / more)
+
+
+def test_a_cost_is_learnt_from_batches_of_different_sizes() -> None:
+    cost = Cost()
+    for size in [2, 9, 30] * 30:
+        cost.learn(size, 0.006 + 0.003 * size)
+    assert cost.more == pytest.approx(0.003, rel=0.02)
+    assert cost.fixed == pytest.approx(0.006, rel=0.1)
+    assert cost.within(0.066) == pytest.approx(20, rel=0.02)
 
 
 @given(batches)
@@ -44,6 +62,8 @@ def test_an_estimate_lies_between_what_was_measured(learnt: list[tuple[int, floa
         cost.learn(requests, seconds)
     each = [seconds / requests for requests, seconds in learnt]
     assert min(each) * (1 - 1e-9) <= cost.each <= max(each) * (1 + 1e-9)
+    assert 0 < cost.more <= cost.each
+    assert cost.fixed >= -1e-9
 
 
 @given(batches)
@@ -59,7 +79,7 @@ def test_it_finds_back_when_stages_are_fast_again() -> None:
     for expected in (16, 8, 4, 2, 1, 1):
         pace.learn("score", pace.most, 0.1, stopped=True)
         assert pace.most == expected
-    for _ in range(50):
+    for _ in range(100):
         pace.learn("score", pace.most, 0.001 * pace.most)
     assert pace.most == 32
 

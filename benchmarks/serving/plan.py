@@ -49,7 +49,7 @@ FULL: Final = Plan(
     noop_rounds=3,
     noop_s=2.0,
     swaps=50,
-    swaps_s=240.0,
+    swaps_s=420.0,
     swap_items=5_000,
     fault_rounds=3,
 )

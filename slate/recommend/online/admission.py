@@ -1,6 +1,7 @@
 """Refuse at once what could not be answered in time."""
 
 import math
+import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
@@ -33,6 +34,9 @@ class Admission:
         self._largest = largest
         self._cost = Cost()
         self.held = 0
+        #: Set while no request is held; for other threads.
+        self.quiet = threading.Event()
+        self.quiet.set()
         self.draining = False
         #: Requests by why they were refused.
         self.refused: Counter[str] = Counter()
@@ -50,6 +54,8 @@ class Admission:
         refused = self.refuses(requests)
         if refused is not None:
             raise refused
+        if not self.held:
+            self.quiet.clear()
         self.held += requests
 
     def refuses(self, requests: int) -> OverloadedError | None:
@@ -69,6 +75,8 @@ class Admission:
     def leave(self, requests: int) -> None:
         """Requests are answered."""
         self.held -= requests
+        if not self.held:
+            self.quiet.set()
 
     def learn(self, requests: int, seconds: float) -> None:
         """A batch of requests kept one lane busy for ``seconds``."""

@@ -16,7 +16,7 @@ from slate.recommend.online.online import Expose, Fallen, Loaded, OnlineEngine
 from slate.recommend.online.sources import Failed, SourceThreads
 from slate.recommend.online.stages import Filtered, Observer, Stages
 from slate.recommend.online.tracing import Tracing
-from slate.recommend.online.turns import giving_way
+from slate.recommend.online.turns import giving_way, step_back
 from slate.release.manifest import Manifest
 from slate.storage import ObjectStore
 
@@ -100,7 +100,8 @@ class Host:
         # call by call they take four times as long.
         if self.engine.release_id is None:
             return load(directory, manifest, self._surroundings)
-        with giving_way(lambda: self.engine.admission.held > 0):
+        step_back()
+        with giving_way(self.engine.admission.quiet):
             return load(directory, manifest, self._surroundings)
 
     def _take(self, release: Loaded) -> None:

@@ -1,50 +1,57 @@
 """Let a thread that computes in Python work only while nobody else has to wait for it.
 
 A release is opened beside the one that answers, in a second or two of which most is Python: every step of a
-request meanwhile would wait for its turn with the interpreter, and on a busy core for the processor, too. A
-thread cannot be given a lower priority for that, since it may hold the interpreter when it has to stand back;
-it can stand back by itself, each time it calls a function.
+request meanwhile would wait for its turn with the interpreter, and on a busy core for the processor, too. The
+kernel gives the processor to others first where it is told so; of the interpreter it knows nothing, so a
+thread stands back from that by itself, as it calls functions.
 """
 
 import contextlib
+import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
-#: Seconds of its own work after which a thread looks whether others wait.
+#: Seconds of its own work that a thread does before it stands back again, where others never cease to wait.
 WORK: Final = 0.001
-#: Of so many calls of functions one looks at the clock, which costs more than most of them.
+#: Seconds for which it stands back at most: it has to come to an end on a busy server.
+PATIENCE: Final = 0.02
+#: The priority below all others.
+_LAST: Final = 19
+#: At every so manieth call of a function it looks whether others wait.
 _CALLS: Final = 8
-#: Seconds between two looks.
-_LOOK: Final = 0.001
-#: How many times as long as it worked it stands back at most: it has to come to an end on a busy server.
-_MOST: Final = 10.0
+
+
+def step_back() -> None:
+    """Let all others have the processor before this thread, from now on: there is no way back.
+
+    Threads that it starts inherit it; ScaNN has one for each index, which only parallel searches use.
+    """
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST)
 
 
 @contextlib.contextmanager
-def giving_way(busy: Callable[[], bool], work: float = WORK) -> Iterator[None]:
+def giving_way(quiet: threading.Event, patience: float = PATIENCE) -> Iterator[None]:
     """Stand back while others are busy, in this thread and this block; not in what is written in C.
 
+    Whoever stands back sleeps: a thread that looks now and then whether it may go on takes the interpreter
+    from those it waits for, each time.
+
     Args:
-        busy: whether anybody waits now; asked from this thread.
-        work: seconds of this thread's own time between two looks.
+        quiet: set while nobody waits.
+        patience: seconds to stand back at most, before some more work.
     """
-    clock, sleep = time.thread_time, time.sleep
-    until, calls = clock() + work, 0
+    clock, is_quiet = time.thread_time, quiet.is_set
+    until, calls = 0.0, 0
 
     def look(*_: Any) -> None:
         nonlocal until, calls
         calls += 1
-        if calls % _CALLS:
+        if calls % _CALLS or is_quiet() or clock() < until:
             return
-        worked = clock() - until + work
-        if worked < work:
-            return
-        back = time.monotonic() + _MOST * worked
-        while busy() and time.monotonic() < back:
-            sleep(_LOOK)
-        until = clock() + work
+        until = 0.0 if quiet.wait(patience) else clock() + WORK
 
     before = sys.getprofile()
     sys.setprofile(look)

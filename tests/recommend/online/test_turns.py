@@ -1,10 +1,14 @@
+import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
-from slate.recommend.online.turns import giving_way
+from slate.recommend.online.turns import giving_way, step_back
+
+PATIENCE = 0.05
 
 
 def work(seconds: float) -> int:
@@ -15,51 +19,78 @@ def work(seconds: float) -> int:
     return calls
 
 
+def in_thread(go: Callable[[], object]) -> None:
+    thread = threading.Thread(target=go)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 def test_work_stands_back_until_nobody_waits() -> None:
-    waiting = [True] * 5
+    quiet, done = threading.Event(), threading.Event()
 
-    def busy() -> bool:
-        return waiting.pop() if waiting else False
+    def go() -> None:
+        with giving_way(quiet, patience=20):
+            work(0.01)
+            done.set()
 
-    with giving_way(busy):
+    thread = threading.Thread(target=go)
+    thread.start()
+    assert not done.wait(0.2), "others are busy"
+    quiet.set()
+    assert done.wait(10)
+    thread.join()
+
+
+def test_nobody_stands_back_while_it_is_quiet() -> None:
+    quiet = threading.Event()
+    quiet.set()
+    waited: list[float] = []
+    quiet.wait = lambda seconds=None: waited.append(seconds or 0) is None  # type: ignore[method-assign]
+    with giving_way(quiet):
         work(0.01)
-    assert not waiting
+    assert waited == []
 
 
 def test_work_ends_however_busy_the_others_are() -> None:
-    asked = []
-    with giving_way(lambda: not asked.append(None)):
-        assert work(0.01) > 0
-    assert len(asked) > 1
+    began = time.monotonic()
+    with giving_way(threading.Event(), PATIENCE):
+        assert work(0.005) > 0
+    assert time.monotonic() - began >= 2 * PATIENCE, "a little of it, then it stands back again"
 
 
-def test_nobody_is_asked_for_the_work_of_other_threads_or_afterwards() -> None:
-    mine = threading.get_ident()
-    asked: list[int] = []
-
-    def busy() -> bool:
-        asked.append(threading.get_ident())
-        return False
-
-    with giving_way(busy):
-        other = threading.Thread(target=work, args=(0.01,))
-        other.start()
-        other.join()
-        work(0.01)
-    assert set(asked) == {mine}
-    before = len(asked)
+def test_other_threads_and_what_follows_stand_back_for_nobody() -> None:
+    busy = threading.Event()
+    with giving_way(busy, PATIENCE):
+        in_thread(lambda: work(0.01))
+    waited: list[float] = []
+    busy.wait = lambda seconds=None: waited.append(seconds or 0) is None  # type: ignore[method-assign]
     work(0.005)
-    assert len(asked) == before
+    assert waited == []
 
 
 def test_a_profiler_that_was_there_is_there_again() -> None:
     def profiler(*_: object) -> None:
         return None
 
+    quiet = threading.Event()
+    quiet.set()
     sys.setprofile(profiler)
     try:
-        with pytest.raises(ZeroDivisionError), giving_way(lambda: False):
+        with pytest.raises(ZeroDivisionError), giving_way(quiet):
             _ = 1 / 0
         assert sys.getprofile() is profiler
     finally:
         sys.setprofile(None)
+
+
+def test_only_the_thread_that_steps_back_does() -> None:
+    mine, seen = os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), []
+
+    def go() -> None:
+        step_back()
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    in_thread(go)
+    assert seen == [19]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine

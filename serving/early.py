@@ -1,17 +1,21 @@
-"""Refuse before reading: what is too much costs next to nothing.
+"""One plain request for a slate is answered from the bytes that came, before any framework sees them.
 
 Under overload nearly all requests are refused, and a refusal that was parsed, routed and answered like any
-request takes from those that could be answered. So where the engine would refuse a slate now, the bytes of a
-request for one are answered as they come, by a look at their head.
+request takes from those that could be answered. Where there is room, parsing and routing cost as much as
+what the model server does of the answer itself. So a request that came whole, with a head that says nothing
+unusual, is refused or answered here; everything else takes the usual way.
 """
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serving.fast import CLOSE, FastPath, Response
+from serving.heads import Plain, plain
 from serving.refusal import refusal_of
 from serving.service import RECOMMENDER
 from serving.state import State
@@ -21,28 +25,42 @@ _POSTS: Final = (
     f"POST /v1/models/{RECOMMENDER}:predict HTTP/1.1\r\n".encode(),
     f"POST /v2/models/{RECOMMENDER}/infer HTTP/1.1\r\n".encode(),
 )
-_END: Final = b"\r\n\r\n"
-_LENGTH: Final = b"\r\ncontent-length:"
-#: Heads that say more than how long the body is: these requests take the usual way.
-_UNUSUAL: Final = (b"\r\ntransfer-encoding:", b"\r\nexpect:", b"\r\nconnection:", b"\r\nupgrade:")
-#: Of the length of a body; longer ones take the usual way, to be told that they are too large.
-_DIGITS: Final = 6
-#: Heads, and refusals, that are not put together again.
+#: Bodies with these may be CloudEvents, which KServe's application answers; escapes could hide them.
+_EVENTS: Final = (b"\\", b'"specversion"')
+#: Refusals that are not put together again.
 _REMEMBERED: Final = 512
-_USUAL_CONNECTION: Final = b"\r\nconnection: keep-alive\r\n"
 
 
-def protocol(state: State) -> Callable[..., "EarlyRefusals"]:
+def protocol(state: State, fast: FastPath) -> Callable[..., "EarlyAnswers"]:
     """What uvicorn makes its connections with."""
-    return partial(EarlyRefusals, state)
+    return partial(EarlyAnswers, state, fast)
 
 
-class EarlyRefusals(HttpToolsProtocol):
-    """Uvicorn's protocol, before which requests for slates are refused while there are too many."""
+class _Cycle:
+    """A request that is answered here, as uvicorn looks at one under way: it may go, or be told to close."""
 
-    def __init__(self, state: State, *args: Any, **options: Any) -> None:
+    def __init__(self) -> None:
+        self.response_complete = False
+        self.disconnected = False
+        self.keep_alive = True
+        self.message_event = _NOBODY_WAITS
+
+
+class _NobodyWaits:
+    def set(self) -> None:
+        """Nothing of the request is still to come."""
+
+
+_NOBODY_WAITS: Final = _NobodyWaits()
+
+
+class EarlyAnswers(HttpToolsProtocol):
+    """Uvicorn's protocol, before which plain requests for slates are refused or answered."""
+
+    def __init__(self, state: State, fast: FastPath, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._state = state
+        self._fast = fast
         self._within = False
         self._owed = 0
 
@@ -54,17 +72,10 @@ class EarlyRefusals(HttpToolsProtocol):
             data = data[skipped:]
             if not data:
                 return
-        if not self._within and data.startswith(_POSTS) and self._idle():
-            missing = missing_of(data)
-            if missing is not None and not self._state.draining:
-                refused = self._state.engine.refuses(1)
-                if refused is not None:
-                    self._owed = missing
-                    self._unset_keepalive_if_required()
-                    status, response = _response(str(refused), refused.retry_after, refused.draining)
-                    self._state.answered(RECOMMENDER, status)
-                    self.transport.write(response)
-                    return
+        if not self._within and data.startswith(_POSTS) and not self._state.draining and self._idle():
+            asked = plain(data)
+            if asked is not None and (self._refused(asked) or self._answered(asked, data)):
+                return
         super().data_received(data)
 
     def on_message_begin(self) -> None:
@@ -79,46 +90,67 @@ class EarlyRefusals(HttpToolsProtocol):
         """Whether nothing is owed on this connection."""
         return not self.pipeline and (self.cycle is None or self.cycle.response_complete)
 
+    def _refused(self, asked: Plain) -> bool:
+        refused = self._state.engine.refuses(1)
+        if refused is None:
+            return False
+        self._owed = asked.missing
+        self._unset_keepalive_if_required()
+        status, response = _refusal(str(refused), refused.retry_after, refused.draining)
+        self._state.answered(RECOMMENDER, status)
+        self.transport.write(response)
+        return True
 
-def missing_of(data: bytes) -> int | None:
-    """How many bytes are missing of the one request whose head this is; None if it is anything else.
+    def _answered(self, asked: Plain, data: bytes) -> bool:
+        """Begin to answer what came whole; nobody listens in on it, and its client reads what it is sent."""
+        if asked.missing or asked.given.event or self._state.spans is not None or self.flow.write_paused:
+            return False
+        body = data[asked.begins :]
+        if len(body) > self._state.config.max_body_bytes or any(word in body for word in _EVENTS):
+            return False
+        self._unset_keepalive_if_required()
+        cycle = _Cycle()
+        self.cycle = cycle  # type: ignore[assignment]
+        task = self.loop.create_task(self._answer(cycle, asked, body))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+        return True
 
-    >>> missing_of(b"POST / HTTP/1.1\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
-    0
-    >>> missing_of(b"POST / HTTP/1.1\\r\\nContent-Length: 30\\r\\n\\r\\n{}")
-    28
-    >>> missing_of(b"POST / HTTP/1.1\\r\\nConnection: close\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
-    """
-    end = data.find(_END)
-    if end < 0:
-        return None
-    length = _length(data[: end + 2])
-    if length is None:
-        return None
-    missing = end + len(_END) + length - len(data)
-    return missing if missing >= 0 else None
+    async def _answer(self, cycle: _Cycle, asked: Plain, body: bytes) -> None:
+        try:
+            response = await self._fast.respond(asked.path, body, asked.given)
+        except BaseException:
+            # Only where the server ends: whatever else happens has an answer.
+            self.transport.close()
+            raise
+        cycle.response_complete = True
+        if cycle.disconnected or self.transport.is_closing():
+            return
+        close = self._state.draining or not cycle.keep_alive
+        self.transport.write(_bytes(response, self.server_state.default_headers, close=close))
+        if close:
+            self.transport.close()
+        self.on_response_complete()
+
+
+def _bytes(response: Response, usual: list[tuple[bytes, bytes]], *, close: bool) -> bytes:
+    content = [_line(response.status)]
+    for name, value in (*usual, *response.headers):
+        content += (name, b": ", value, b"\r\n")
+    if close:
+        content += (CLOSE[0], b": ", CLOSE[1], b"\r\n")
+    content += (b"\r\n", response.body)
+    return b"".join(content)
+
+
+@lru_cache
+def _line(status: HTTPStatus) -> bytes:
+    return f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
 
 
 @lru_cache(_REMEMBERED)
-def _length(head: bytes) -> int | None:
-    """The length of a body, None where the head says more than that; clients say the same again and again."""
-    head = head.lower().replace(_USUAL_CONNECTION, b"\r\n", 1)
-    if any(word in head for word in _UNUSUAL):
-        return None
-    _, found, after = head.partition(_LENGTH)
-    length = after.partition(b"\r\n")[0].strip()
-    if not found or _LENGTH in after or not length.isdigit() or len(length) > _DIGITS:
-        return None
-    return int(length)
-
-
-@lru_cache(_REMEMBERED)
-def _response(message: str, retry_after: float, draining: bool) -> tuple[int, bytes]:
+def _refusal(message: str, retry_after: float, draining: bool) -> tuple[int, bytes]:
     refusal = refusal_of(OverloadedError(message, retry_after, draining=draining))
-    body = orjson.dumps({"error": refusal.message})
-    again = "".join(f"{name}: {value}\r\n" for name, value in refusal.headers.items())
-    head = (
-        f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\ncontent-length: {len(body)}\r\n"
-        f"content-type: application/json\r\n{again}\r\n"
-    )
-    return refusal.status.value, head.encode("latin-1") + body
+    headers = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+    response = Response.of(refusal.status, orjson.dumps({"error": refusal.message}), *headers)
+    return refusal.status.value, _bytes(response, [], close=False)

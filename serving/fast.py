@@ -4,24 +4,22 @@ Predict, infer, readiness and liveness are answered here, with the bodies, statu
 KServe's application would give; everything else goes through to it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from kserve.metrics import PRE_HIST_TIME, PREDICT_HIST_TIME, get_labels
 
-from serving.assignment import VARIANT, assignment
+from serving.heads import Given, given
 from serving.logs import REQUEST_ID
-from serving.parse import USER_HEADER, header_user, load_json
-from serving.refusal import Refusal, TooLargeError, WrongMethodError, refusal_of
+from serving.parse import header_user, load_json
+from serving.refusal import InputError, Refusal, TooLargeError, WrongMethodError, refusal_of
 from serving.service import Service, metadata
 from serving.state import State
 from serving.tensors import JSON_LENGTH_HEADER, from_body, to_body
 from serving.tracing import Spans
-from slate.recommend.request import Assignment
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -32,24 +30,25 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _JSON: Final = (b"content-type", b"application/json")
 _OCTETS: Final = (b"content-type", b"application/octet-stream")
 _ID: Final = 128
-_CLOSE: Final = (b"connection", b"close")
-_EVENT: Final = b"application/cloudevents"
+CLOSE: Final = (b"connection", b"close")
 
 
 class _DisconnectedError(Exception):
     """The client went away before its request was whole."""
 
 
-@dataclass(frozen=True)
-class _Given:
-    """What is read from a request's headers."""
+class Response(NamedTuple):
+    """A whole answer."""
 
-    user: bytes | None = None
-    length: bytes | None = None
-    json_length: bytes | None = None
-    event: bool = False
-    request: bytes | None = None
-    assignment: Assignment | None = None
+    status: HTTPStatus
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    @classmethod
+    def of(cls, status: HTTPStatus, body: bytes, *more: tuple[bytes, bytes]) -> "Response":
+        """One of JSON, unless ``more`` headers begin with what it is."""
+        kind = () if more and more[0][0] == _JSON[0] else (_JSON,)
+        return cls(status, [(b"content-length", b"%d" % len(body)), *kind, *more], body)
 
 
 class FastPath:
@@ -88,39 +87,57 @@ class FastPath:
                 await self._traced(self._spans, endpoint, scope, receive, send)
         elif scope["method"] == "GET" and scope["path"] in self._gets:
             status, content = self._gets[scope["path"]]()
-            await self._send(send, status, orjson.dumps(content))
+            await self._send(send, Response.of(status, orjson.dumps(content)))
         else:
             await self._pass_on(scope, receive, send)
 
+    async def respond(self, path: str, body: bytes, told: Given) -> Response:
+        """Answer a POST to a hot path that is no CloudEvent; whatever happens, there is an answer."""
+        _remember(told)
+        endpoint = self._posts[path]
+        try:
+            response = await self._response(endpoint, body, told)
+            if response is None:
+                raise InputError("body", "is a CloudEvent", "send it with a content-type that says so")
+        except Exception as error:
+            return self._refusal(endpoint, error)
+        return response
+
     async def _answer(self, endpoint: "_Endpoint", scope: Scope, receive: Receive, send: Send) -> None:
-        given = _given(scope["headers"])
-        if given.request is not None:
-            REQUEST_ID.set(given.request[:_ID].decode("latin-1"))
+        told = given(scope["headers"])
+        _remember(told)
         try:
             if scope["method"] != "POST":
                 raise WrongMethodError("method", f"{scope['method']} is not understood here", "send POST")
-            if given.event:
+            if told.event:
                 await self._pass_on(scope, receive, send)
                 return
-            body = await self._body(receive, given.length)
-            answer = await endpoint.answer(body, given)
-            if answer is None:
+            body = await self._body(receive, told.length)
+            response = await self._response(endpoint, body, told)
+            if response is None:
                 await self._pass_on(scope, _again(body, receive), send)
                 return
         except _DisconnectedError:
             return
         except Exception as error:  # Whatever it is, the client gets an answer and keeps its connection.
-            refusal = refusal_of(error)
-            self._state.answered(endpoint.name, refusal.status)
-            await self._refuse(send, refusal)
-            return
+            response = self._refusal(endpoint, error)
+        await self._send(send, response)
+
+    async def _response(self, endpoint: "_Endpoint", body: bytes, told: Given) -> Response | None:
+        answer = await endpoint.answer(body, told)
+        if answer is None:
+            return None
         self._state.answered(endpoint.name, 200)
         content, json_length = answer
         if json_length is None:
-            await self._send(send, HTTPStatus.OK, content)
-        else:
-            length = (JSON_LENGTH_HEADER.encode(), b"%d" % json_length)
-            await self._send(send, HTTPStatus.OK, content, _OCTETS, length)
+            return Response.of(HTTPStatus.OK, content)
+        length = (JSON_LENGTH_HEADER.encode(), b"%d" % json_length)
+        return Response.of(HTTPStatus.OK, content, _OCTETS, length)
+
+    def _refusal(self, endpoint: "_Endpoint", error: Exception) -> Response:
+        refusal = refusal_of(error)
+        self._state.answered(endpoint.name, refusal.status)
+        return _told(refusal)
 
     async def _traced(
         self, spans: Spans, endpoint: "_Endpoint", scope: Scope, receive: Receive, send: Send
@@ -172,7 +189,7 @@ class FastPath:
             if message["type"] == "http.response.start":
                 started = True
                 if self._state.draining:
-                    message["headers"] = [*message["headers"], _CLOSE]
+                    message["headers"] = [*message["headers"], CLOSE]
             else:
                 finished = not message.get("more_body", False)
             await send(message)
@@ -184,25 +201,14 @@ class FastPath:
             if started and not finished:
                 raise
             if not started:
-                await self._refuse(send, refusal_of(error))
+                await self._send(send, _told(refusal_of(error)))
 
-    async def _refuse(self, send: Send, refusal: Refusal) -> None:
-        extra = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
-        await self._send(send, refusal.status, orjson.dumps({"error": refusal.message}), _JSON, *extra)
-
-    async def _send(
-        self,
-        send: Send,
-        status: HTTPStatus,
-        body: bytes,
-        kind: tuple[bytes, bytes] = _JSON,
-        *extra: tuple[bytes, bytes],
-    ) -> None:
-        headers = [(b"content-length", b"%d" % len(body)), kind, *extra]
+    async def _send(self, send: Send, response: Response) -> None:
         if self._state.draining:
-            headers.append(_CLOSE)
-        await send({"type": "http.response.start", "status": status.value, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            response.headers.append(CLOSE)
+        start = {"type": "http.response.start", "status": response.status.value, "headers": response.headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": response.body})
 
     def _server_ready(self) -> tuple[HTTPStatus, Any]:
         if self._state.ready:
@@ -231,7 +237,7 @@ class _Endpoint:
         self._reading = PRE_HIST_TIME.labels(**get_labels(service.name))
         self._predicting = PREDICT_HIST_TIME.labels(**get_labels(service.name))
 
-    async def answer(self, body: bytes, given: _Given) -> tuple[bytes, int | None] | None:
+    async def answer(self, body: bytes, told: Given) -> tuple[bytes, int | None] | None:
         """The body of the answer and the length of its JSON if more follows; None: let KServe answer."""
         raise NotImplementedError
 
@@ -239,12 +245,12 @@ class _Endpoint:
 class _Predict(_Endpoint):
     """V1."""
 
-    async def answer(self, body: bytes, given: _Given) -> tuple[bytes, int | None] | None:
+    async def answer(self, body: bytes, told: Given) -> tuple[bytes, int | None] | None:
         began = perf_counter()
         parsed = load_json(body)
         if type(parsed) is dict and "specversion" in parsed:
             return None
-        asked = self._service.read(parsed, header_user(given.user), given.assignment)
+        asked = self._service.read(parsed, header_user(told.user), told.assignment)
         read = perf_counter()
         self._reading.observe(read - began)
         answer = await self._service.answer(asked)
@@ -255,11 +261,11 @@ class _Predict(_Endpoint):
 class _Infer(_Endpoint):
     """V2, JSON and binary."""
 
-    async def answer(self, body: bytes, given: _Given) -> tuple[bytes, int | None] | None:
+    async def answer(self, body: bytes, told: Given) -> tuple[bytes, int | None] | None:
         began = perf_counter()
-        length = None if given.json_length is None else given.json_length.decode("latin-1")
+        length = None if told.json_length is None else told.json_length.decode("latin-1")
         inference = from_body(body, length)
-        asked = self._service.read_tensors(inference, header_user(given.user), given.assignment)
+        asked = self._service.read_tensors(inference, header_user(told.user), told.assignment)
         read = perf_counter()
         self._reading.observe(read - began)
         outputs, parameters = await self._service.answer_tensors(asked)
@@ -267,29 +273,15 @@ class _Infer(_Endpoint):
         return to_body(self.name, inference, outputs, parameters)
 
 
-_USER: Final = USER_HEADER.encode()
-_VARIANT: Final = VARIANT.encode()
-_JSON_LENGTH: Final = JSON_LENGTH_HEADER.encode()
+def _remember(told: Given) -> None:
+    """For the log: which request the present task answers."""
+    if told.request is not None:
+        REQUEST_ID.set(told.request[:_ID].decode("latin-1"))
 
 
-def _given(headers: list[tuple[bytes, bytes]]) -> _Given:
-    found: Mapping[bytes, bytes] = dict(headers)
-    return _Given(
-        found.get(_USER),
-        found.get(b"content-length"),
-        found.get(_JSON_LENGTH),
-        b"ce-specversion" in found or found.get(b"content-type", b"").startswith(_EVENT),
-        found.get(b"x-request-id"),
-        assignment(_texts(found)) if _VARIANT in found else None,
-    )
-
-
-def _texts(headers: Mapping[bytes, bytes]) -> Callable[[str], str | None]:
-    def text(name: str) -> str | None:
-        value = headers.get(name.encode())
-        return None if value is None else value.decode("latin-1")
-
-    return text
+def _told(refusal: Refusal) -> Response:
+    headers = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+    return Response.of(refusal.status, orjson.dumps({"error": refusal.message}), *headers)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

@@ -58,12 +58,13 @@ class _Rest(RESTServer):
         add_handlers(model_server.app)
         model_server.app.openapi = lambda: document(self._state.config)
         config = self._state.config
+        fast = FastPath(model_server.app, self._state)
         self._server = door(
-            FastPath(model_server.app, self._state),
+            fast,
             "0.0.0.0",  # noqa: S104 (a container's port)
             config.http_port,
             config.grace_s,
-            protocol(self._state),
+            protocol(self._state, fast),
         )
         self.config = self._server.config
 

@@ -60,15 +60,14 @@ class Course:
         """What the last step gives; what a step raises is raised.
 
         Raises:
-            StageError: ``busy``, all slots of a step are held by work that does not come back; ``late``, it
-                had no slot, or no result, in time.
+            StageError: ``busy``, all slots of a step are held by work that does not come back, or the system
+                gives no thread; ``late``, it had no slot, or no result, in time.
         """
         self._since = time.monotonic()
         while self._at < len(self._steps):
             await self._slot(self._steps[self._at])
             self._back = self._loop.create_future()
-            self._working = True
-            self._workers.start(self._work, self._come_back)
+            self._start(self._steps[self._at])
             self._watch()
             try:
                 await self._back
@@ -90,6 +89,17 @@ class Course:
         except StageError as error:
             self._ended(step, error)
             raise
+
+    def _start(self, step: Step) -> None:
+        self._working = True
+        try:
+            self._workers.start(self._work, self._come_back)
+        except RuntimeError as error:
+            self._working = False
+            step.slots.release()
+            trouble = StageError(step.slots.name, "busy", str(error))
+            self._ended(step, trouble)
+            raise trouble from error
 
     def _work(self) -> None:
         """In a thread: this step, and those behind it that have a slot free."""

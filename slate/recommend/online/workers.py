@@ -26,14 +26,23 @@ class Workers:
         """Do ``work`` in a thread that is idle or new, and ``then`` when that is idle again.
 
         Neither may raise.
+
+        Raises:
+            RuntimeError: the system gives no thread; then nothing is done.
         """
         with self._lock:
             self._busy += 1
             more = self._busy > self.count
             self.count += more
-        self._jobs.put((work, then))
         if more:
-            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+            try:
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
+            except RuntimeError:
+                with self._lock:
+                    self._busy -= 1
+                    self.count -= 1
+                raise
+        self._jobs.put((work, then))
 
     def close(self) -> None:
         """Let idle threads end; one that hangs ends with the process."""

@@ -255,3 +255,21 @@ def test_a_cancelled_waiter_counts_its_work_as_left_behind(stage: Stage) -> None
             await asyncio.sleep(0.005)
 
     asyncio.run(go())
+
+
+def test_where_the_system_gives_no_thread_the_slot_is_free_again(
+    stage: Stage, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def go() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", none)
+            for _ in range(3):
+                with pytest.raises(StageError, match="retrieve: busy, can't start new thread"):
+                    await stage.run(lambda: 1, 5)
+        assert workers.count == 0
+        assert await stage.run(lambda: 1, 5) == 1
+
+    asyncio.run(go())

@@ -18,8 +18,8 @@ from typing import Any, Final
 WORK: Final = 0.001
 #: Seconds for which it stands back at most: it has to come to an end on a busy server.
 PATIENCE: Final = 0.02
-#: The priority below all others.
-_LAST: Final = 19
+#: The priority: a tenth of a processor that others could use up. At the lowest no release would ever open.
+_LAST: Final = 10
 #: At every so manieth call of a function it looks whether others wait.
 _CALLS: Final = 8
 

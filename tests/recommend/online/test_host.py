@@ -25,7 +25,7 @@ from tests.conftest import TinyRun
 PATIENT = OnlineConfig(deadline_ms=20_000, retrieve_ms=9_000, filter_ms=9_000, score_ms=9_000, order_ms=9_000)
 
 
-async def until(condition: Callable[[], Any], seconds: float = 60.0) -> float:
+async def until(condition: Callable[[], Any], seconds: float = 180.0) -> float:
     """Wait for it; how long it took."""
     began = time.monotonic()
     while not condition():

@@ -92,5 +92,5 @@ def test_only_the_thread_that_steps_back_does() -> None:
         seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
 
     in_thread(go)
-    assert seen == [19]
+    assert seen == [10]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine

@@ -18,18 +18,20 @@ from typing import Any, Final
 WORK: Final = 0.001
 #: Seconds for which it stands back at most: it has to come to an end on a busy server.
 PATIENCE: Final = 0.02
-#: The priority: a tenth of a processor that others could use up. At the lowest no release would ever open.
-_LAST: Final = 10
+#: Steps of priority: a tenth of a processor that others could use up. With more no release would ever open.
+_STEPS: Final = 10
 #: At every so manieth call of a function it looks whether others wait.
 _CALLS: Final = 8
 
 
 def step_back() -> None:
-    """Let all others have the processor before this thread, from now on: there is no way back.
+    """Leave others most of the processor where it is used up, from now on: there is no way back.
 
     Threads that it starts inherit it; ScaNN has one for each index, which only parallel searches use.
     """
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST)
+    own = threading.get_native_id()
+    # From where the process is: nobody may rise, and beside one that was put first a fixed place starves.
+    os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + _STEPS)
 
 
 @contextlib.contextmanager

@@ -119,11 +119,12 @@ class Workers:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
+            theirs.close()
+            # Before an interrupt that waits is let in: it ends the workers listed here.
+            worker = _Worker(process, ours)
+            self._workers.append(worker)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
-        worker = _Worker(process, ours)
-        self._workers.append(worker)
         return worker
 
     def _died(self, worker: _Worker) -> Outcome:

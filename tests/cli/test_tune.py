@@ -102,7 +102,11 @@ def test_an_interrupt_ends_it_cleanly(tiny: Any, tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, "interrupted" in said, "Traceback" in said) == (130, True, False), said
-    assert not _alive(process.pid)
+    # Whoever held the pipe closed it; the kernel may still be taking down the last of them.
+    deadline = time.monotonic() + 10
+    while left := _alive(process.pid):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
 def test_a_killed_search_goes_on_where_it_was(tuned: Tuned) -> None:

@@ -27,6 +27,7 @@ from slate.recommend.online.host import Host
 from slate.recommend.request import Request, Slate
 from slate.release.manifest import Manifest
 from slate.release.resolve import open_verified
+from slate.retrieval.index.alone import import_scann
 from slate.storage import open_store
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def serve(
         SlateError: the pinned release may not answer, or the signing keys or the state file are unusable.
     """
     sys.setswitchinterval(_TURN)
+    import_scann()
     spans = spans_from_environment(variant)
     set_up(config, dict if spans is None else spans.ids)
     metrics = Metrics(variant, channel if release is None else "", config.deadline_ms / 1000)

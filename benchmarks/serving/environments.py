@@ -9,7 +9,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 #: What serving a release takes beside the project's own dependencies.
-_NEEDED: Final = ("tensorflow==2.20.*", "scann[tf]==1.4.2", "orjson")
+_NEEDED: Final = ("ai-edge-litert==2.*", "scann==1.4.2", "orjson")
 _SHOWN: Final = 400
 
 
@@ -45,7 +45,7 @@ def install(peer: str, requirement: str, cache: Path, say: Callable[[str], None]
         done = subprocess.run([command, *words], cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             shutil.rmtree(folder, ignore_errors=True)
-            raise MissingError(f"could not be installed beside TensorFlow and ScaNN: {done.stderr[-_SHOWN:]}")
+            raise MissingError(f"could not be installed beside LiteRT and ScaNN: {done.stderr[-_SHOWN:]}")
 
 
 def version_of(python: Path, distribution: str) -> str:

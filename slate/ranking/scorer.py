@@ -1,37 +1,47 @@
-"""An exported ranking model that scores candidates. Needs plain TensorFlow only."""
+"""An exported ranking model that scores candidates, without TensorFlow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from slate.data.features import EncodedArray, FeatureSpace
 from slate.errors import ModelError
+from slate.litert import table
+from slate.litert.function import LiteFunction
 from slate.retrieval.query import (
     EMBEDDING,
+    HISTORY_ITEMS,
+    HISTORY_VECTORS,
     ITEM_PREFIX,
     Query,
-    add_rows,
     encode_queries,
-    put_rows,
 )
-from slate.retrieval.signature import Signature
 
+#: Of the SavedModel.
 SIGNATURE: Final = "score"
 SCORE: Final = "score"
 PROBABILITIES: Final = "probabilities"
 VALUE: Final = "value"
-ITEM: Final = "item"
+OUTPUTS: Final = (SCORE, PROBABILITIES, VALUE)
 VECTOR: Final = "vector"
 POPULARITY: Final = "popularity"
+CANDIDATE_VECTORS: Final = "candidate_vectors"
+#: Of the compiled functions, and of the tables beside them.
+SCORE_FILE: Final = "score.tflite"
+ITEM_FILE: Final = "item.tflite"
+TABLE_FILE: Final = "item_table.npy"
+POPULARITY_FILE: Final = "popularity.npy"
 _CANDIDATES: Final = "candidates"
 _RETRIEVAL_SCORES: Final = "retrieval_scores"
+_RANKS: Final = "ranks"
 
-_PAIRS_AT_ONCE: Final = 16_384
+#: Pairs of a query and a candidate that go through the model at once: what it computes for more does not
+#: stay in a core's own cache.
+_PAIRS_AT_ONCE: Final = 512
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
@@ -63,44 +73,48 @@ class Ranker:
     features: FeatureSpace
     length: int
     size: int
-    _model: Any
-    spare: int = 0
+    spare: int
+    _score: LiteFunction
+    _item: LiteFunction
+    _vectors: Float32
+    _popularity: Float32
 
     @classmethod
     def open(cls, directory: str | Path, features: FeatureSpace, spare: int = 0) -> "Ranker":
-        """Load the SavedModel in ``directory`` (the ``model`` folder of a ranker).
+        """Open what lies in ``directory`` (the ``model`` folder of a ranker).
 
         Args:
-            spare: rows to be added to its tables for items that it was not trained with; there are none where
-                the model cannot tell what they are.
+            spare: rows to be added to its tables for items that it was not trained with.
 
         Raises:
             ModelError: there is no ranking model, or it takes other inputs than ``features`` give.
         """
-        import tensorflow as tf
-
         directory = Path(directory)
-        if not (directory / "saved_model.pb").is_file():
+        if not (directory / SCORE_FILE).is_file():
             raise ModelError(
-                f"ranker {directory}: no SavedModel there; name the model folder of a ranker artefact or the "
-                "ranking/model folder of a release"
+                f"ranker {directory}: no {SCORE_FILE} there; name the model folder of a ranker artefact or "
+                "the ranking/model folder of a release, or train again with this version of slate"
             )
-        model = tf.saved_model.load(str(directory))
-        if SIGNATURE not in model.signatures:
-            raise ModelError(f"ranker {directory}: no signature {SIGNATURE!r}; it is not a ranking model")
-        expected = set(model.signatures[SIGNATURE].structured_input_signature[1])
-        given = set(encode_queries([], features, 1)) | {_CANDIDATES, _RETRIEVAL_SCORES}
+        score, item = LiteFunction(directory / SCORE_FILE), LiteFunction(directory / ITEM_FILE)
+        vectors, popularity = (table.read(directory / name, spare) for name in (TABLE_FILE, POPULARITY_FILE))
+        expected = set(score.inputs)
+        given = set(encode_queries([], features, 1)) | {
+            *(_CANDIDATES, _RETRIEVAL_SCORES, _RANKS),
+            *(CANDIDATE_VECTORS, HISTORY_VECTORS, POPULARITY),
+        }
         if expected != given:
             raise ModelError(
                 f"ranker {directory}: takes the inputs {sorted(expected)} but the feature space gives "
                 f"{sorted(given)}; use the features.json that was written with it"
             )
-        length, size = int(model.history_length.numpy()), int(model.rows.numpy())
-        if ITEM not in model.signatures:
-            return cls(features, length, size, model)
-        add_rows(model.item_table, spare)
-        add_rows(model.popularity, spare)
-        return cls(features, length, size + spare, model, spare)
+        if vectors.shape != (len(popularity), score.width(CANDIDATE_VECTORS)) or popularity.ndim != 1:
+            raise ModelError(
+                f"ranker {directory}: {TABLE_FILE} has the shape {list(vectors.shape)} and {POPULARITY_FILE} "
+                f"{list(popularity.shape)}; {score.width(CANDIDATE_VECTORS)} numbers a row and one "
+                "popularity are wanted, so train again"
+            )
+        length = score.width(HISTORY_ITEMS)
+        return cls(features, length, len(vectors), spare, score, item, vectors, popularity)
 
     def put_items(self, rows: Int32, encoded: Mapping[str, EncodedArray], embeddings: Float32) -> None:
         """Say what stands in spare rows, before anybody asks for them.
@@ -108,19 +122,13 @@ class Ranker:
         Args:
             encoded: features of items that were not trained with; ``embeddings`` [k, dim] their candidate
                 vectors.
-
-        Raises:
-            ModelError: the model was exported without the part that tells them.
         """
-        import tensorflow as tf
-
-        if ITEM not in self._model.signatures:
-            raise ModelError("ranker: knows no new items; train a release with this version of slate")
-        inputs = {ITEM_PREFIX + name: tf.constant(array) for name, array in encoded.items()}
-        inputs[EMBEDDING] = tf.constant(embeddings)
-        answer = self._model.signatures[ITEM](**inputs)
-        put_rows(self._model.item_table, rows, answer[VECTOR].numpy())
-        put_rows(self._model.popularity, rows, answer[POPULARITY].numpy())
+        if not len(rows):
+            return
+        inputs = {ITEM_PREFIX + name: array for name, array in encoded.items()}
+        answer = self._item({**inputs, EMBEDDING: embeddings})
+        self._vectors[rows] = answer[VECTOR]
+        self._popularity[rows] = answer[POPULARITY]
 
     def score(
         self,
@@ -188,8 +196,32 @@ class Ranker:
             rows[place, : len(own)] = np.asarray(own) + 1
             given[place, : len(own)] = own_scores
         inputs = encode_queries(queries, self.features, self.length)
-        return self._signature({**inputs, _CANDIDATES: rows, _RETRIEVAL_SCORES: given})
+        return self.answer({**inputs, _CANDIDATES: rows, _RETRIEVAL_SCORES: given})
 
-    @cached_property
-    def _signature(self) -> Signature:
-        return Signature(self._model, SIGNATURE)
+    def answer(self, inputs: Mapping[str, EncodedArray]) -> dict[str, Float32]:
+        """What the SavedModel's signature answers to the same inputs; histories have ``length`` places."""
+        candidates, history = (
+            np.asarray(inputs[name], np.int32) - 1 for name in (_CANDIDATES, HISTORY_ITEMS)
+        )
+        # Padding takes the first row; what it gives is hidden in the end.
+        return self._score(
+            {
+                **inputs,
+                _RANKS: _ranks(np.asarray(inputs[_RETRIEVAL_SCORES], np.float32), candidates >= 0),
+                CANDIDATE_VECTORS: self._vectors.take(candidates, axis=0, mode="clip"),
+                HISTORY_VECTORS: self._vectors.take(history, axis=0, mode="clip"),
+                POPULARITY: self._popularity.take(candidates, mode="clip"),
+            }
+        )
+
+
+def _ranks(scores: Float32, real: npt.NDArray[np.bool_]) -> Float32:
+    """How many candidates of the same row have a higher score, float32 [n, m]; one that is not real or has no
+    finite score counts as the lowest.
+    """
+    losses = np.where(real & np.isfinite(scores), -scores, np.float32(np.inf))
+    ordered = np.sort(losses, axis=1)
+    ranks = np.empty(losses.shape, np.float32)
+    for own, rank, loss in zip(ordered, ranks, losses, strict=True):
+        rank[:] = own.searchsorted(loss)
+    return ranks

@@ -1,4 +1,8 @@
-"""The ranking model as it is exported: the item table inside, one signature, batches of any shape."""
+"""The ranking model as it is exported, for batches of any shape.
+
+As a SavedModel with the item tables inside, for whoever serves those, and in the form that Slate serves: two
+functions compiled for LiteRT, and the tables beside them, which take rows for new items.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,12 +14,32 @@ import tensorflow as tf
 
 from slate.config import Event, RankingConfig
 from slate.data.features import EncodedArray
-from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, Lookup, RankingModel
-from slate.ranking.scorer import ITEM, POPULARITY, PROBABILITIES, SCORE, SIGNATURE, VALUE, VECTOR
-from slate.retrieval.query import EMBEDDING, HISTORY_AGES, HISTORY_EVENTS, HISTORY_ITEMS, ITEM_PREFIX
+from slate.litert import convert
+from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, Known, Lookup, Outputs, RankingModel
+from slate.ranking.scorer import (
+    CANDIDATE_VECTORS,
+    ITEM_FILE,
+    OUTPUTS,
+    POPULARITY,
+    POPULARITY_FILE,
+    PROBABILITIES,
+    SCORE,
+    SCORE_FILE,
+    SIGNATURE,
+    TABLE_FILE,
+    VALUE,
+    VECTOR,
+)
+from slate.retrieval.query import (
+    EMBEDDING,
+    HISTORY_AGES,
+    HISTORY_EVENTS,
+    HISTORY_ITEMS,
+    HISTORY_VECTORS,
+    ITEM_PREFIX,
+)
 
 INTERACTION: Final = "interaction"
-_OUTPUTS: Final = (SCORE, PROBABILITIES, VALUE)
 _MATRICES: Final = (HISTORY_ITEMS, HISTORY_EVENTS, HISTORY_AGES, CANDIDATES, RETRIEVAL_SCORES)
 
 
@@ -40,14 +64,14 @@ class ServedRanker(tf.Module):
         self._weights = np.asarray([event.weight for event in events], np.float32)
         by_value = [event.weight_by == "value" and not config.weighted_by_value for event in events]
         self._by_value = np.asarray(by_value, np.float32)
-        self.item_table = _growing(model.items.table(), "item_table")
-        self.popularity = _growing(model.popularity, "popularity")
-        self.history_length = tf.Variable(config.history, trainable=False, name="history_length")
-        self.rows = tf.Variable(model.items.rows, trainable=False, name="rows")
+        self.item_table = tf.Variable(model.items.table(), trainable=False, name="item_table")
+        self.popularity = tf.Variable(model.popularity, trainable=False, name="popularity")
         specification = {name: _specification(name, array) for name, array in encoded.items()}
         specification[CANDIDATES] = tf.TensorSpec([None, None], tf.int32, name=CANDIDATES)
         specification[RETRIEVAL_SCORES] = tf.TensorSpec([None, None], tf.float32, name=RETRIEVAL_SCORES)
-        self.score, self.item = tf.function(self._score, input_signature=[specification]), _item(model)
+        self._inputs, self._history = specification, config.history
+        self.score = tf.function(self._score, input_signature=[specification])
+        self._item, self._item_inputs = _item(model)
 
     @property
     def _model(self) -> RankingModel:
@@ -57,7 +81,7 @@ class ServedRanker(tf.Module):
         """What the trained layers answer before export, without the item table."""
         tensors = {name: tf.constant(array) for name, array in inputs.items()}
         answer = self._answer(tensors, self._model.items.lookup(), tf.constant(self._model.popularity))
-        return {name: answer[name].numpy() for name in _OUTPUTS}
+        return {name: answer[name].numpy() for name in OUTPUTS}
 
     @tf.function(reduce_retracing=True)
     def score_and_interaction(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -75,35 +99,64 @@ class ServedRanker(tf.Module):
         return self._answer(inputs, lambda rows: tf.gather(table, rows), popularity)
 
     def save(self, directory: Path) -> None:
-        """Write the SavedModel."""
-        tf.saved_model.save(self, str(directory), signatures={SIGNATURE: self.score, ITEM: self.item})
+        """Write the SavedModel, and beside it what :class:`slate.ranking.scorer.Ranker` opens."""
+        tf.saved_model.save(self, str(directory), signatures={SIGNATURE: self.score})
+        table, popularity = self.item_table.numpy(), self.popularity.numpy()
+        np.save(directory / TABLE_FILE, table)
+        np.save(directory / POPULARITY_FILE, popularity)
+        specification = dict(self._inputs)
+        for name in (HISTORY_ITEMS, HISTORY_EVENTS, HISTORY_AGES):
+            specification[name] = tf.TensorSpec([None, self._history], specification[name].dtype, name=name)
+        pairs, width = [None, None], table.shape[1]
+        shapes = {
+            CANDIDATE_VECTORS: [*pairs, width],
+            HISTORY_VECTORS: [None, self._history, width],
+            POPULARITY: pairs,
+            RANKS: pairs,
+        }
+        for name, shape in shapes.items():
+            specification[name] = tf.TensorSpec(shape, tf.float32, name=name)
+        convert.write(self._score_known, specification, self, directory / SCORE_FILE)
+        convert.write(self._item, self._item_inputs, self, directory / ITEM_FILE)
+
+    def _score_known(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        known = Known(inputs[CANDIDATE_VECTORS], inputs[HISTORY_VECTORS], inputs[POPULARITY])
+        answer = self._worth(inputs, self._model.respond(self._asked(inputs), known))
+        return {name: answer[name] for name in OUTPUTS}
 
     def _score(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         answer = self._answer(inputs, lambda rows: tf.gather(self.item_table, rows), self.popularity)
-        return {name: answer[name] for name in _OUTPUTS}
+        return {name: answer[name] for name in OUTPUTS}
 
     def _answer(
         self, inputs: Mapping[str, tf.Tensor], lookup: Lookup, popularity: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        real = inputs[CANDIDATES] > 0
+        outputs = self._model(self._asked(inputs), lookup=lookup, popularity=popularity)
+        return self._worth(inputs, outputs)
+
+    def _asked(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The inputs, every retrieval score a number and ranks among them."""
         given = inputs[RETRIEVAL_SCORES]
-        usable = real & tf.math.is_finite(given)
+        usable = (inputs[CANDIDATES] > 0) & tf.math.is_finite(given)
         asked = dict(inputs)
         asked[RETRIEVAL_SCORES] = tf.where(usable, given, self._model.scale.score_mean)
-        asked.setdefault(RANKS, ranks(given, usable))
-        outputs = self._model(asked, lookup=lookup, popularity=popularity)
+        if RANKS not in asked:
+            asked[RANKS] = ranks(given, usable)
+        return asked
+
+    def _worth(self, inputs: Mapping[str, tf.Tensor], outputs: Outputs) -> dict[str, tf.Tensor]:
         scale = self._model.scale
         value = tf.clip_by_value(
             scale.value_mean + scale.value_std * outputs.value, scale.value_low, scale.value_high
         )
         interaction = tf.sigmoid(outputs.interaction)
-        probabilities = interaction[..., tf.newaxis] * tf.sigmoid(outputs.events)
-        worth = self._weights * (1.0 + self._by_value * (value[..., tf.newaxis] - 1.0))
+        probabilities = tf.expand_dims(interaction, -1) * tf.sigmoid(outputs.events)
+        worth = self._weights * (1.0 + self._by_value * (tf.expand_dims(value, -1) - 1.0))
         score = tf.reduce_sum(worth * probabilities, axis=-1)
-        shown = tf.cast(real, tf.float32)
+        shown = tf.cast(inputs[CANDIDATES] > 0, tf.float32)
         return {
             SCORE: score * shown,
-            PROBABILITIES: probabilities * shown[..., tf.newaxis],
+            PROBABILITIES: probabilities * tf.expand_dims(shown, -1),
             VALUE: value * shown,
             INTERACTION: interaction * shown,
         }
@@ -131,13 +184,8 @@ def _specification(name: str, array: EncodedArray) -> tf.TensorSpec:
     return tf.TensorSpec([None, *rest], array.dtype, name=name)
 
 
-def _growing(values: npt.NDArray[np.float32], name: str) -> tf.Variable:
-    """A table by catalogue row to which whoever loads it may add rows."""
-    return tf.Variable(values, trainable=False, name=name, shape=[None, *values.shape[1:]])
-
-
-def _item(model: RankingModel) -> Any:
-    """What an item that was never trained on adds to the tables: its vector and its popularity.
+def _item(model: RankingModel) -> tuple[Any, dict[str, tf.TensorSpec]]:
+    """What an item that was never trained on adds to the tables, its vector and its popularity; its inputs.
 
     Inputs are its encoded features, ``item_*``, and its candidate vector, ``embedding`` float32 [k, dim]. Its
     id vector is the first, which all items share that were never trained on.
@@ -157,4 +205,4 @@ def _item(model: RankingModel) -> Any:
     for feature, array in items.arrays.items():
         name = ITEM_PREFIX + feature
         specification[name] = tf.TensorSpec([None, *array.shape[1:]], array.dtype, name=name)
-    return tf.function(item, input_signature=[specification])
+    return item, specification

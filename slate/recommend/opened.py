@@ -5,8 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from slate import columns
 from slate.config import DatasetConfig, RecommendConfig, RetrievalConfig, parse_section
 from slate.data.catalogue import Catalogue
@@ -36,8 +34,7 @@ class Opened:
         directory: a release folder, sealed or not; whoever opens it has verified it.
         config: the release's configuration sections (``retrieval``, ``recommend`` and ``dataset`` are read).
         release_id: what answers name.
-        spare: how many items that came since may be shown beside the release's; none where its models were
-            exported without the part that places them.
+        spare: how many items that came since may be shown beside the release's.
     """
 
     def __init__(self, directory: Path, config: Mapping[str, Any], release_id: str, spare: int = 0) -> None:
@@ -60,10 +57,10 @@ class Opened:
         )
         self.fallback = fallback.read(directory)
 
-    @cached_property
+    @property
     def embeddings(self) -> Floats:
-        """Candidate embeddings by catalogue row, memory-mapped: [items, dim]."""
-        return np.asarray(np.load(self.directory / EMBEDDINGS, mmap_mode="r"))
+        """Candidate embeddings by catalogue row: [items, dim]."""
+        return self.encoder.vectors[: len(self.catalogue)]
 
     @cached_property
     def item_records(self) -> ItemRecords:

@@ -24,7 +24,7 @@ from slate.config import describe
 from slate.errors import ReleaseError
 from slate.release.verdict import Finite, Verdict
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 HASH_LENGTH: Final = 12
 RELEASE_ID: Final = re.compile(rf"\d{{8}}T\d{{12}}Z-[0-9a-f]{{{HASH_LENGTH}}}")
 
@@ -103,7 +103,7 @@ class Requires(_Part):
     """Versions whose major and minor part must be installed to open the release; None: not needed."""
 
     slate: str
-    tensorflow: str | None
+    litert: str
     scann: str | None
 
 
@@ -126,7 +126,7 @@ class ManifestFields(_Part):
 class Manifest(ManifestFields):
     """The whole of ``manifest.json``."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     release_id: str
     created_at: Instant
     files: tuple[FileEntry, ...]
@@ -227,7 +227,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     if version != SCHEMA_VERSION or isinstance(version, bool):
         raise ReleaseError(
             f"{where}: {MANIFEST_FILE} has schema version {version!r}, this Slate reads {SCHEMA_VERSION}; "
-            "open it with the Slate that wrote it, or train again"
+            "open it with the Slate that wrote it, or train again into a new store"
         )
     try:
         manifest = Manifest.model_validate(raw)

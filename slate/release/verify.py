@@ -119,7 +119,7 @@ def installed_versions() -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name, distribution in (
         ("slate", "slate-recommender"),
-        ("tensorflow", "tensorflow"),
+        ("litert", "ai-edge-litert"),
         ("scann", "scann"),
     ):
         try:

@@ -10,14 +10,18 @@ import tensorflow as tf
 
 from slate import columns
 from slate.data.features import EncodedArray
+from slate.litert import convert
 from slate.retrieval.query import (
-    CANDIDATE,
+    CANDIDATE_FILE,
     COUNTED,
+    EMBED_FILE,
     EMBEDDING,
     HISTORY_AGES,
     HISTORY_EVENTS,
     HISTORY_ITEMS,
+    HISTORY_VECTORS,
     ITEM_PREFIX,
+    TOWER_SIGNATURE,
 )
 from slate.retrieval.towers import CandidateTower
 from slate.retrieval.two_tower import TwoTower
@@ -42,16 +46,23 @@ class ServedQueryTower(tf.Module):
         super().__init__(name=QUERY_TOWER)
         # The variables alone: tracking the Keras layers would also save their own serialisation.
         self._weights = list(model.query_tower.trainable_variables)
-        self._embed = model.embed
-        self.item_table = tf.Variable(table, trainable=False, name="item_table", shape=[None, table.shape[1]])
-        # A part, so that what it reads is saved too.
-        self.newcomers = ServedNewcomers(model.candidate_tower)
-        self.serve = tf.function(
-            self._serve, input_signature=[{name: _spec(name, array) for name, array in example.items()}]
-        )
+        self._embed, self._embed_known = model.embed, model.embed_known
+        self.item_table = tf.Variable(table, trainable=False, name="item_table")
+        self._inputs = {name: _spec(name, array) for name, array in example.items()}
+        self.serve = tf.function(self._serve, input_signature=[self._inputs])
+
+    def save(self, directory: Path) -> None:
+        """Write the SavedModel, and beside it the same compiled, which takes vectors from outside."""
+        tf.saved_model.save(self, str(directory), signatures={TOWER_SIGNATURE: self.serve})
+        vectors = tf.TensorSpec([None, None, self.item_table.shape[1]], tf.float32, name=HISTORY_VECTORS)
+        inputs = {**self._inputs, HISTORY_VECTORS: vectors}
+        convert.write(self._serve_known, inputs, self, directory / EMBED_FILE)
 
     def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         return {EMBEDDING: self._embed(inputs, self.item_table)}
+
+    def _serve_known(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
+        return {EMBEDDING: self._embed_known(inputs, inputs[HISTORY_VECTORS])}
 
 
 def _spec(name: str, array: EncodedArray) -> tf.TensorSpec:
@@ -70,9 +81,8 @@ def export(model: TwoTower, queries: Mapping[str, EncodedArray], out: Path) -> N
     answers = model.embed({name: tf.constant(array) for name, array in queries.items()}, tf.constant(table))
     arrays: dict[str, Any] = {**queries, EMBEDDING: answers.numpy()}
     np.savez(out / columns.PARITY_FILE, **arrays)
-    served = ServedQueryTower(model, table, queries)
-    signatures = {"serving_default": served.serve, CANDIDATE: served.newcomers.serve}
-    tf.saved_model.save(served, str(out / QUERY_TOWER), signatures=signatures)
+    ServedQueryTower(model, table, queries).save(out / QUERY_TOWER)
+    ServedNewcomers(model.candidate_tower).save(out / QUERY_TOWER / CANDIDATE_FILE)
 
 
 class ServedNewcomers(tf.Module):
@@ -88,11 +98,14 @@ class ServedNewcomers(tf.Module):
         self._embed = None if tower.features is None else tower.features.call
         self._names = tuple(tower.content)
         self._shared = tf.constant(tower.ids.numpy()[SHARED])
-        specification = {COUNTED: tf.TensorSpec([None], tf.int32, name=COUNTED)}
+        self._inputs = {COUNTED: tf.TensorSpec([None], tf.int32, name=COUNTED)}
         for feature, array in tower.content.items():
             name = ITEM_PREFIX + feature
-            specification[name] = tf.TensorSpec([None, *array.shape[1:]], array.dtype, name=name)
-        self.serve = tf.function(self._serve, input_signature=[specification])
+            self._inputs[name] = tf.TensorSpec([None, *array.shape[1:]], array.dtype, name=name)
+
+    def save(self, file: Path) -> None:
+        """Write it compiled."""
+        convert.write(self._serve, self._inputs, self, file)
 
     def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         vectors = tf.zeros([tf.shape(inputs[COUNTED])[0], 1]) + self._shared

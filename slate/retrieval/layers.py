@@ -77,7 +77,7 @@ class FeatureEmbedding(tf.keras.layers.Layer):
             if not encoder.size:
                 parts.append(tf.matmul(codes, table))
             elif encoder.kind in (FeatureKind.CATEGORICAL_LIST, FeatureKind.TEXT):
-                present = tf.cast(codes > 0, tf.float32)[..., tf.newaxis]
+                present = tf.expand_dims(tf.cast(codes > 0, tf.float32), -1)
                 total = tf.reduce_sum(tf.gather(table, codes) * present, axis=-2)
                 parts.append(total / tf.maximum(tf.reduce_sum(present, axis=-2), 1.0))
             else:

@@ -1,35 +1,41 @@
 """What a query tower is asked, as arrays, and an exported tower that answers.
 
 Training, validation, evaluation and serving prepare queries with the same :func:`encode_queries`.
-An exported tower needs plain TensorFlow only.
+An exported tower needs no TensorFlow.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from slate import columns
 from slate.data.features import EncodedArray, FeatureSpace, encode_records
 from slate.data.sequences import History
 from slate.errors import ModelError
-from slate.retrieval.signature import Signature
+from slate.litert import table
+from slate.litert.function import LiteFunction
 
 HISTORY_ITEMS: Final = "history_items"
 HISTORY_EVENTS: Final = "history_events"
 HISTORY_AGES: Final = "history_ages"
+HISTORY_VECTORS: Final = "history_vectors"
 USER_PREFIX: Final = "user_"
 CONTEXT_PREFIX: Final = "context_"
 ITEM_PREFIX: Final = "item_"
 EMBEDDING: Final = "embedding"
-CANDIDATE: Final = "candidate"
 COUNTED: Final = "items"
+#: Of the SavedModel.
+TOWER_SIGNATURE: Final = "serving_default"
+#: Of the compiled functions.
+EMBED_FILE: Final = "embed.tflite"
+CANDIDATE_FILE: Final = "candidate.tflite"
 
-_SIGNATURE: Final = "serving_default"
-_CHUNK: Final = 256
+#: Queries that are embedded at once.
+_CHUNK: Final = 32
 _MICROSECONDS: Final = 1e6
 
 
@@ -81,95 +87,89 @@ def encode_queries(queries: Sequence[Query], features: FeatureSpace, length: int
 
 @dataclass(frozen=True)
 class QueryEncoder:
-    """An exported query tower, ready to embed queries.
+    """An exported query tower, ready to embed queries. Safe to call from several threads.
 
-    ``length`` is the longest history that is looked at. Nothing is padded to a round size: a shape that
-    TensorFlow has not met costs no more than one that it has, and padding is computed like the rest.
+    ``length`` is the longest history that is looked at; ``vectors`` float32 [rows + spare, dim] are the
+    candidates' by catalogue row. Nothing is padded to a round size: another shape costs a tenth of a
+    millisecond, and padding is computed like the rest.
     """
 
     features: FeatureSpace
     length: int
-    _tower: Any
-    spare: int = 0
+    spare: int
+    vectors: npt.NDArray[np.float32]
+    _embed: LiteFunction
+    _candidate: LiteFunction | None
 
     @classmethod
     def open(
         cls, directory: str | Path, features: FeatureSpace, length: int, spare: int = 0
     ) -> "QueryEncoder":
-        """Load the SavedModel in ``directory`` (the ``query_tower`` folder).
+        """Open the ``query_tower`` folder; the candidates' vectors lie beside it.
 
         Args:
-            spare: rows to be added to its table for items that it was not trained with; there are none where
-                the tower cannot tell their vectors.
+            spare: rows to be added to them for items that the tower was not trained with.
 
         Raises:
-            ModelError: there is no SavedModel there, or it takes other inputs than ``features`` give.
+            ModelError: there is no tower, or it takes other inputs than ``features`` give.
         """
-        import tensorflow as tf
-
         directory = Path(directory)
-        if not (directory / "saved_model.pb").is_file():
+        if not (directory / EMBED_FILE).is_file():
             raise ModelError(
-                f"query tower {directory}: no SavedModel there; name the query_tower folder of a two_tower "
-                "artefact or of a release"
+                f"query tower {directory}: no {EMBED_FILE} there; name the query_tower folder of a two_tower "
+                "artefact or of a release, or train again with this version of slate"
             )
-        tower = tf.saved_model.load(str(directory))
-        expected = set(tower.signatures["serving_default"].structured_input_signature[1])
-        given = set(encode_queries([], features, 1))
+        embed = LiteFunction(directory / EMBED_FILE)
+        candidate = LiteFunction(directory / CANDIDATE_FILE) if spare else None
+        expected = set(embed.inputs)
+        given = {*encode_queries([], features, 1), HISTORY_VECTORS}
         if expected != given:
             raise ModelError(
                 f"query tower {directory}: takes the inputs {sorted(expected)} but the feature space gives "
                 f"{sorted(given)}; use the features.json that was written with it"
             )
-        if CANDIDATE not in tower.signatures:
-            return cls(features, length, tower)
-        add_rows(tower.item_table, spare)
-        return cls(features, length, tower, spare)
+        vectors = table.read(directory.parent / columns.EMBEDDINGS_FILE, spare)
+        dim = embed.width(HISTORY_VECTORS)
+        if vectors.ndim != 2 or vectors.shape[1] != dim:
+            raise ModelError(
+                f"query tower {directory}: {columns.EMBEDDINGS_FILE} has the shape {list(vectors.shape)}, "
+                f"{dim} numbers a row are wanted; train again"
+            )
+        return cls(features, length, spare, vectors, embed, candidate)
 
     def embed_items(self, encoded: Mapping[str, EncodedArray], count: int) -> npt.NDArray[np.float32]:
         """Candidate vectors, float32 [count, dim], of items by nothing but their encoded features.
 
         Raises:
-            ModelError: the tower was exported without the part that tells them.
+            ModelError: it was opened without spare rows.
         """
-        import tensorflow as tf
-
-        if CANDIDATE not in self._tower.signatures:
-            raise ModelError("query tower: knows no new items; train a release with this version of slate")
-        inputs = {ITEM_PREFIX + name: tf.constant(array) for name, array in encoded.items()}
-        inputs[COUNTED] = tf.zeros([count], tf.int32)
-        vectors: npt.NDArray[np.float32] = self._tower.signatures[CANDIDATE](**inputs)[EMBEDDING].numpy()
+        if self._candidate is None:
+            raise ModelError("query tower: opened without spare rows, so it places no new items")
+        if not count:
+            return np.empty((0, self.vectors.shape[1]), np.float32)
+        inputs = {ITEM_PREFIX + name: array for name, array in encoded.items()}
+        vectors: npt.NDArray[np.float32] = self._candidate({**inputs, COUNTED: np.zeros(count, np.int32)})[
+            EMBEDDING
+        ]
         return vectors
 
     def put_items(self, rows: npt.NDArray[np.int32], vectors: npt.NDArray[np.float32]) -> None:
         """Say what stands in spare rows, before anybody asks for them."""
-        put_rows(self._tower.item_table, rows, vectors)
+        self.vectors[rows] = vectors
 
     def embed(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
         """Query embeddings, float32 [n, dim], in the order of ``queries``."""
-        if not queries:
-            return np.empty((0, self._signature.width(EMBEDDING)), np.float32)
-        answers = []
+        answers = [np.empty((0, self.vectors.shape[1]), np.float32)]
         for start in range(0, len(queries), _CHUNK):
             chunk = queries[start : start + _CHUNK]
             longest = min(max(len(query.history.items) for query in chunk), self.length)
             inputs = encode_queries(chunk, self.features, max(longest, 1))
-            answers.append(self._signature(inputs)[EMBEDDING])
-        return np.concatenate(answers)
+            answers.append(self.answer(inputs)[EMBEDDING])
+        return answers[1] if len(answers) == 2 else np.concatenate(answers)
 
-    @cached_property
-    def _signature(self) -> Signature:
-        return Signature(self._tower, _SIGNATURE)
-
-
-def add_rows(table: Any, count: int) -> None:
-    """Rows of zeros at the end of a table that was exported to grow."""
-    import tensorflow as tf
-
-    if count:
-        table.assign(tf.concat([table, tf.zeros([count, *table.shape[1:]], table.dtype)], axis=0))
-
-
-def put_rows(table: Any, rows: npt.NDArray[np.int32], values: npt.NDArray[np.float32]) -> None:
-    """Replace some rows of such a table, while others may be read."""
-    table.scatter_nd_update(rows[:, np.newaxis], values)
+    def answer(self, inputs: Mapping[str, EncodedArray]) -> dict[str, npt.NDArray[np.float32]]:
+        """What the SavedModel's signature answers to the same inputs."""
+        # Padding takes the first row; the tower puts its start token there.
+        history = np.asarray(inputs[HISTORY_ITEMS], np.int32) - 1
+        vectors = self.vectors.take(history, axis=0, mode="clip")
+        return self._embed({**inputs, HISTORY_VECTORS: vectors})

@@ -109,10 +109,10 @@ class Block(tf.keras.layers.Layer):
         query = self._split(self._query(asking), count)
         key, value = self._split(self._key(normed), count), self._split(self._value(normed), count)
         scores = tf.matmul(query, key, transpose_b=True) * (self._dim // self._heads) ** -0.5
-        distances = asked[:, tf.newaxis] - positions[tf.newaxis, :]
+        distances = tf.expand_dims(asked, 1) - tf.expand_dims(positions, 0)
         scores += self._bias(distances, positions)
-        visible = (distances >= 0)[tf.newaxis] & present[:, tf.newaxis, :]
-        scores = tf.where(visible[:, tf.newaxis], scores, _MASKED)
+        visible = tf.expand_dims(distances >= 0, 0) & tf.expand_dims(present, 1)
+        scores = tf.where(tf.expand_dims(visible, 1), scores, _MASKED)
         mixed = tf.transpose(tf.matmul(tf.nn.softmax(scores), value), [0, 2, 1, 3])
         mixed = self._output(self._rows(mixed))
         states = self._rows(residual) + drop(mixed, self._dropout, seed, place)
@@ -129,7 +129,7 @@ class Block(tf.keras.layers.Layer):
 
     def _bias(self, distances: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         near = tf.gather(self._distance_bias, tf.clip_by_value(distances, 0, self._reach), axis=1)
-        return tf.where(positions == 0, self._start_bias[:, tf.newaxis, tf.newaxis], near)
+        return tf.where(positions == 0, tf.reshape(self._start_bias, [-1, 1, 1]), near)
 
 
 class QueryTower(tf.keras.layers.Layer):
@@ -182,7 +182,7 @@ class QueryTower(tf.keras.layers.Layer):
         tokens = lookup(tf.maximum(items - 1, 0)) + tf.gather(tf.identity(self._event_table), events)
         # Padding repeats the start token, sees it alone and so equals it: without a history the last
         # column is the start token's.
-        tokens = tf.where(items[..., tf.newaxis] > 0, tokens, self._start)
+        tokens = tf.where(tf.expand_dims(items, -1) > 0, tokens, self._start)
         start = tf.broadcast_to(self._start, [count, 1, self._dim])
         values = self._input_norm(tf.concat([start, tokens], axis=1))
         present = tf.concat([tf.ones([count, 1], tf.bool), items > 0], axis=1)
@@ -210,7 +210,7 @@ class QueryTower(tf.keras.layers.Layer):
         ``elapsed`` [n] is log1p of the seconds since the last interaction, 0 without one.
         """
         states = self._norm(states)
-        parts = [states, elapsed[:, tf.newaxis] / 10.0]
+        parts = [states, tf.expand_dims(elapsed, 1) / 10.0]
         if self._user_features is not None:
             parts.append(self._user_features(users))
         if self._context_features is not None:

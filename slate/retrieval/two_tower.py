@@ -144,10 +144,12 @@ class TwoTower(tfrs.Model):
 
         ``table`` [items, dim] holds the candidate tower's vectors by catalogue row.
         """
+        return self.embed_known(inputs, tf.gather(table, tf.maximum(inputs[HISTORY_ITEMS] - 1, 0)))
+
+    def embed_known(self, inputs: Mapping[str, tf.Tensor], vectors: tf.Tensor) -> tf.Tensor:
+        """The same with the candidate tower's vectors of the history, [n, L, dim]; padding may have any."""
         items, ages = inputs[HISTORY_ITEMS], inputs[HISTORY_AGES]
-        states = self.query_tower.states(
-            items, inputs[HISTORY_EVENTS], lambda rows: tf.gather(table, rows), last_only=True
-        )
+        states = self.query_tower.states(items, inputs[HISTORY_EVENTS], lambda _: vectors, last_only=True)
         elapsed = tf.where(items[:, -1] > 0, ages[:, -1], 0.0)
         return self.query_tower.head(
             states[:, 0], elapsed, _named(inputs, USER_PREFIX), _named(inputs, CONTEXT_PREFIX)

@@ -47,7 +47,7 @@ def push_release(store: str, candidate: Path, verdict: Path, code_revision: str)
             "verdict": json.loads(decided.to_json()),
             "requires": {
                 "slate": versions["slate"],
-                "tensorflow": versions["tensorflow"],
+                "litert": versions["litert"],
                 "scann": None if draft["index"]["kind"] == "exact" else versions["scann"],
             },
         }

@@ -14,14 +14,16 @@ from slate.config import DatasetConfig, EvaluationConfig, GateConfig, SplitConfi
 from slate.data.holdout import Split
 from slate.errors import ModelError
 from slate.evaluation.forgetting import measure_forgetting
-from slate.evaluation.parity import parity_gap
+from slate.evaluation.parity import parity_gap, saved_model
 from slate.evaluation.record import FUNNEL, Evaluation
 from slate.ranking.explain.record import Explanations
+from slate.ranking.scorer import OUTPUTS, SIGNATURE
 from slate.recommend.golden import golden_requests
 from slate.recommend.recommender import INDEX, QUERY_TOWER, RANKER, Recommender
 from slate.retrieval.index import ExactIndex
 from slate.retrieval.index.build import recall
 from slate.retrieval.index.files import INDEX_FILE
+from slate.retrieval.query import EMBEDDING, TOWER_SIGNATURE
 from slate.steps.assemble import content_hash
 
 _INSTANTS = ("train_end", "valid_end", "watermark")
@@ -98,12 +100,15 @@ class Run:
 
     def model_facts(self, challenger: Recommender, content: Path) -> dict[str, Any]:
         """The index's recall and both models' parity, measured on the content that would be served."""
-        tower, ranker = (self.folders[name] / columns.PARITY_FILE for name in ("two_tower", "ranker"))
+        opened = challenger.opened
+        tower = (opened.encoder.answer, saved_model(content / QUERY_TOWER, TOWER_SIGNATURE))
+        ranker = (opened.ranker.answer, saved_model(content / RANKER, SIGNATURE))
+        samples = {name: self.folders[name] / columns.PARITY_FILE for name in ("two_tower", "ranker")}
         return {
-            "index": measured_index(challenger, tower, content / INDEX),
+            "index": measured_index(challenger, samples["two_tower"], content / INDEX),
             "parity": {
-                "retrieval": parity_gap(content / QUERY_TOWER, "serving_default", tower),
-                "ranking": parity_gap(content / RANKER, "score", ranker),
+                "retrieval": max(parity_gap(each, (EMBEDDING,), samples["two_tower"]) for each in tower),
+                "ranking": max(parity_gap(each, OUTPUTS, samples["ranker"]) for each in ranker),
             },
         }
 

@@ -10,28 +10,28 @@ import httpx
 import numpy as np
 
 import slate
+from slate.litert.function import LiteFunction
 from slate.recommend.recommender import Recommender
 from slate.recommend.request import Interaction, Request
-from slate.retrieval.signature import Signature
 from tests.features.over_http import PREDICT, instance
 
 BATCH = 256
 
 
 class Recorder:
-    """Stands before one signature of a released model: passes calls on and keeps what went through."""
+    """Stands before one function of a released model: passes calls on and keeps what went through."""
 
-    def __init__(self, signature: Signature) -> None:
-        self._signature = signature
+    def __init__(self, function: LiteFunction) -> None:
+        self._function = function
         self.calls: list[dict[str, np.ndarray]] = []
 
     def __call__(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        answer = self._signature(arrays)
+        answer = self._function(arrays)
         self.calls.append({**{name: np.asarray(array) for name, array in arrays.items()}, **answer})
         return answer
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._signature, name)
+        return getattr(self._function, name)
 
 
 class Serving:
@@ -46,12 +46,12 @@ class Serving:
     def __init__(self, release: Path) -> None:
         self.recommender: Recommender = slate.open_release(str(release))
         encoder, ranker = self.recommender.encoder, self.recommender.ranker
-        self._tower = Recorder(encoder._signature)
-        self._ranker = Recorder(ranker._signature)
+        self._tower = Recorder(encoder._embed)
+        self._ranker = Recorder(ranker._score)
         self.lengths = {"tower": encoder.length, "ranker": ranker.length}
-        # Where a cached property keeps its value.
-        vars(encoder)["_signature"] = self._tower
-        vars(ranker)["_signature"] = self._ranker
+        # Both are frozen.
+        vars(encoder)["_embed"] = self._tower
+        vars(ranker)["_score"] = self._ranker
 
     def serve_features(self, requests: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
         """What ``tower`` and ``ranker`` were given and answered for JSON requests, one row a request.
@@ -79,13 +79,10 @@ class Serving:
             assert len(answer.json()["predictions"]) == len(requests)
         recorded = {}
         for model, recorder in (("tower", self._tower), ("ranker", self._ranker)):
-            (call,) = recorder.calls
-            recorded[model] = {
-                name: _widen(array[: len(requests)], self.lengths[model])
-                if name.startswith("history_")
-                else array[: len(requests)]
-                for name, array in call.items()
-            }
+            # A model is called for some requests at a time.
+            calls = [_as_asked(call, self.lengths[model]) for call in recorder.calls]
+            joined = {name: np.concatenate([call[name] for call in calls]) for name in calls[0]}
+            recorded[model] = {name: array[: len(requests)] for name, array in joined.items()}
         return recorded
 
 
@@ -112,6 +109,10 @@ def read_request(text: str) -> Request:
     )
 
 
-def _widen(array: np.ndarray, length: int) -> np.ndarray:
-    """Padding on the left, which the tower does without where it can."""
-    return np.pad(array, ((0, 0), (length - array.shape[1], 0)))
+def _as_asked(call: Mapping[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
+    """Without what was looked up in tables; histories padded on the left, which the tower does without."""
+    return {
+        name: np.pad(array, ((0, 0), (length - array.shape[1], 0))) if name.startswith("history_") else array
+        for name, array in call.items()
+        if not name.endswith("_vectors")
+    }

@@ -152,7 +152,7 @@ def train(folder: Path, prepared: World) -> World:
         "verdict": {"status": "passed", "checks": []},
         "index": {"kind": "brute_force", "dim": 16, "size": len(ITEMS) + 1, "k": 20, "recall": 1.0},
         "golden": [],
-        "requires": {name: versions[name] for name in ("slate", "tensorflow", "scann")},
+        "requires": {name: versions[name] for name in ("slate", "litert", "scann")},
     }
     seal(at["release"], ManifestFields.model_validate(fields))
     return World(config, at)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from slate.data.holdout import Split
-from slate.retrieval.query import HISTORY_ITEMS, encode_queries
+from slate.retrieval.query import EMBED_FILE, HISTORY_ITEMS, HISTORY_VECTORS, encode_queries
 from slate.steps.build_index import build_index
 from slate.steps.split import split
 
@@ -80,28 +80,29 @@ def write_dataset(
 
 
 def write_tower(splits: Path, out: Path, embeddings: npt.NDArray[np.float32], length: int = 8) -> None:
-    """A stand-in tower with the real signature: the mean of the history's candidate vectors."""
+    """A stand-in tower with the real inputs: the mean of the history's candidate vectors."""
     import tensorflow as tf
 
+    from slate.litert import convert
+
     data = Split.open(splits)
-    table = tf.Variable(np.concatenate([np.zeros((1, embeddings.shape[1]), np.float32), embeddings]))
     inputs = encode_queries([], data.features, length)
 
     def serve(given: Mapping[str, Any]) -> dict[str, Any]:
-        count = tf.reduce_sum(tf.cast(given[HISTORY_ITEMS] > 0, tf.float32), axis=1, keepdims=True)
-        total = tf.reduce_sum(tf.gather(table, given[HISTORY_ITEMS]), axis=1)
-        return {"embedding": total / tf.maximum(count, 1.0)}
+        present = tf.cast(given[HISTORY_ITEMS] > 0, tf.float32)
+        total = tf.reduce_sum(given[HISTORY_VECTORS] * tf.expand_dims(present, -1), axis=1)
+        return {"embedding": total / tf.maximum(tf.reduce_sum(present, axis=1, keepdims=True), 1.0)}
 
-    module = tf.Module()
-    module.table = table
     specification = {
         name: tf.TensorSpec(
             [None, None] if name.startswith("history_") else [None, *array.shape[1:]], array.dtype, name=name
         )
         for name, array in inputs.items()
     }
-    module.serve = tf.function(serve, input_signature=[specification])
-    tf.saved_model.save(module, str(out / "query_tower"), signatures={"serving_default": module.serve})
+    dim = embeddings.shape[1]
+    specification[HISTORY_VECTORS] = tf.TensorSpec([None, None, dim], tf.float32, name=HISTORY_VECTORS)
+    (out / "query_tower").mkdir(parents=True)
+    convert.write(serve, specification, tf.Module(), out / "query_tower" / EMBED_FILE)
     np.save(out / "candidate_embeddings.npy", embeddings)
     rng = np.random.default_rng(0)
     np.savez(

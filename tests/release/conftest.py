@@ -50,7 +50,7 @@ def fields(**changes: Any) -> ManifestFields:
         },
         "index": {"kind": "brute_force", "dim": 8, "size": 20, "k": 10, "recall": 1.0},
         "golden": [{"request": {"user_id": "u1"}, "response": {"items": ["a"]}, "tolerance": 1e-5}],
-        "requires": {"slate": "0.1.0", "tensorflow": "2.20.0", "scann": "1.4.2"},
+        "requires": {"slate": "0.1.0", "litert": "2.20.0", "scann": "1.4.2"},
     }
     return ManifestFields.model_validate({**plain, **changes})
 

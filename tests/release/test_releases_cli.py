@@ -93,7 +93,7 @@ def test_list_of_an_empty_store(tmp_path: Path) -> None:
 def test_show(bench: Bench) -> None:
     assert bench.json("show", "stable") == json.loads(bench.old.to_bytes())
     text = bench.run("show", bench.new.release_id[:15]).stdout
-    for part in (bench.new.release_id, "ndcg@10", "0.15", "quality", "brute_force", "tensorflow 2.20.0"):
+    for part in (bench.new.release_id, "ndcg@10", "0.15", "quality", "brute_force", "litert 2.20.0"):
         assert part in text
 
 

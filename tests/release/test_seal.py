@@ -70,16 +70,16 @@ def test_an_empty_or_absent_folder_is_refused(tmp_path: Path, make_fields: MakeF
 
 def test_requirements_compare_major_and_minor(folder: Path, make_fields: MakeFields) -> None:
     manifest = seal(folder, make_fields())
-    check_requires(manifest, {"slate": "0.1.7", "tensorflow": "2.20.1", "scann": "1.4.9"})
+    check_requires(manifest, {"slate": "0.1.7", "litert": "2.20.1", "scann": "1.4.9"})
     with pytest.raises(
-        ReleaseError, match=r"tensorflow 2\.20\.\* \(found: 2\.21\.0\), scann 1\.4\.\* \(found: not"
+        ReleaseError, match=r"litert 2\.20\.\* \(found: 2\.21\.0\), scann 1\.4\.\* \(found: not"
     ):
-        check_requires(manifest, {"slate": "0.1.0", "tensorflow": "2.21.0", "scann": None})
+        check_requires(manifest, {"slate": "0.1.0", "litert": "2.21.0", "scann": None})
     assert installed_versions()["slate"] is not None
 
 
 def test_what_is_not_required_need_not_be_installed(folder: Path, make_fields: MakeFields) -> None:
-    manifest = seal(folder, make_fields(requires={"slate": "0.1.0", "tensorflow": None, "scann": None}))
-    check_requires(manifest, {"slate": "0.1.0", "tensorflow": None})
+    manifest = seal(folder, make_fields(requires={"slate": "0.1.0", "litert": "2.20.0", "scann": None}))
+    check_requires(manifest, {"slate": "0.1.0", "litert": "2.20.0", "scann": None})
     with pytest.raises(ReleaseError, match=r"slate 0\.1.*not installed"):
         check_requires(manifest, {})

@@ -61,6 +61,7 @@ def test_a_moved_export_answers_as_the_model_in_memory(
     np.testing.assert_allclose(encoder.embed(queries), in_memory, atol=1e-5)
     np.testing.assert_allclose(encoder.embed(queries[3:5]), in_memory[3:5], atol=1e-5)
     assert encoder.embed([]).shape == (0, 16)
+    np.testing.assert_allclose(encoder.answer(parity)["embedding"], in_memory, atol=1e-5)
     table = np.load(moved / "candidate_embeddings.npy")
     np.testing.assert_array_equal(table, model.candidate_embeddings())
     assert table.shape == (14, 16)

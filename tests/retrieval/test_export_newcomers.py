@@ -7,24 +7,21 @@ import pytest
 
 import slate  # noqa: F401  (sets the Keras version before TensorFlow is imported)
 
-tf = pytest.importorskip("tensorflow")
+pytest.importorskip("tensorflow")
 
-from slate.retrieval.export import ServedNewcomers  # noqa: E402
-from slate.retrieval.query import EMBEDDING, add_rows, put_rows  # noqa: E402
-from slate.retrieval.towers import CandidateTower  # noqa: E402
-from tests.retrieval.test_towers import KIND, TAGS, YEAR, candidates  # noqa: E402
+from slate.litert.function import LiteFunction
+from slate.retrieval.export import ServedNewcomers
+from slate.retrieval.query import EMBEDDING
+from slate.retrieval.towers import CandidateTower
+from tests.retrieval.test_towers import KIND, TAGS, YEAR, candidates
 
 
 def answered(tower: CandidateTower, folder: Path, rows: list[int]) -> np.ndarray:
     """Of these rows' content, by the tower as it is when it is read again."""
-    served = ServedNewcomers(tower)
-    tf.saved_model.save(served, str(folder), signatures={"candidate": served.serve})
-    given = {f"item_{name}": tf.constant(array[rows]) for name, array in tower.content.items()}
-    loaded = tf.saved_model.load(str(folder))
-    found: np.ndarray = loaded.signatures["candidate"](items=tf.zeros([len(rows)], tf.int32), **given)[
-        EMBEDDING
-    ].numpy()
-    return found
+    ServedNewcomers(tower).save(folder / "candidate.tflite")
+    given = {f"item_{name}": array[rows] for name, array in tower.content.items()}
+    function = LiteFunction(folder / "candidate.tflite")
+    return function({"items": np.zeros(len(rows), np.int32), **given})[EMBEDDING]
 
 
 def test_a_new_item_stands_where_an_unknown_one_of_its_content_does(tmp_path: Path) -> None:
@@ -39,14 +36,3 @@ def test_a_new_item_stands_where_an_unknown_one_of_its_content_does(tmp_path: Pa
 def test_without_features_all_new_items_stand_where_unknown_ones_do(tmp_path: Path) -> None:
     tower = candidates(())
     np.testing.assert_allclose(answered(tower, tmp_path, [0, 1]), tower.table().numpy()[[3, 4]], atol=1e-6)
-
-
-def test_a_table_grows_and_what_was_there_stays(tmp_path: Path) -> None:
-    module = tf.Module()
-    module.table = tf.Variable(np.eye(2, 3, dtype=np.float32), shape=[None, 3], trainable=False)
-    tf.saved_model.save(module, str(tmp_path))
-    table = tf.saved_model.load(str(tmp_path)).table
-    add_rows(table, 0)
-    add_rows(table, 2)
-    put_rows(table, np.asarray([3, 2], np.int32), np.asarray([[1, 2, 3], [4, 5, 6]], np.float32))
-    np.testing.assert_array_equal(table.numpy(), [[1, 0, 0], [0, 1, 0], [4, 5, 6], [1, 2, 3]])

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from slate.errors import ReleaseError, SlateError
 from slate.recommend.online import load as loading
@@ -41,9 +42,9 @@ def nothing(folder: Path, fields: dict[str, Any]) -> None:
     pass
 
 
-def array(change: Callable[[Any], Any]) -> Change:
+def array(name: str, change: Callable[[Any], Any]) -> Change:
     def apply(folder: Path, _: dict[str, Any]) -> None:
-        path = folder / "retrieval" / "candidate_embeddings.npy"
+        path = folder / name
         np.save(path, change(np.load(path)))
 
     return apply
@@ -88,13 +89,25 @@ def cut(name: str) -> Change:
     return apply
 
 
-def noisy_weights(model: str, value: float) -> Change:
-    """Every weight of a SavedModel overwritten in place, its checkpoint's index and sizes unchanged."""
+def noisy_weights(name: str, value: float) -> Change:
+    """Every matrix of a compiled function overwritten in place; shapes and sizes stay."""
 
     def apply(folder: Path, _: dict[str, Any]) -> None:
-        path = folder / model / "variables" / "variables.data-00000-of-00001"
-        size = path.stat().st_size // 4
-        path.write_bytes(np.full(size, value, np.float32).tobytes() + path.read_bytes()[4 * size :])
+        path = folder / name
+        interpreter = Interpreter(model_path=str(path), num_threads=1)
+        interpreter.allocate_tensors()
+        content, found = path.read_bytes(), 0
+        for details in interpreter.get_tensor_details():
+            if details["dtype"] is np.float32 and len(details["shape"]) == 2:
+                try:
+                    matrix = interpreter.get_tensor(details["index"])
+                except ValueError:
+                    continue  # no constant
+                if matrix.any() and matrix.tobytes() in content:
+                    content = content.replace(matrix.tobytes(), np.full_like(matrix, value).tobytes())
+                    found += 1
+        assert found
+        path.write_bytes(content)
 
     return apply
 
@@ -118,17 +131,26 @@ def _shuffled(embeddings: Any) -> Any:
     return embeddings[::-1]
 
 
+def _not_numbers(values: Any) -> Any:
+    return np.full_like(values, np.nan)
+
+
 def _without(column: str) -> Callable[[pa.Table], pa.Table]:
     return lambda rows: rows.drop_columns([column])
 
 
 BAD: dict[str, Change] = {
-    "NaN in the ranker's weights": noisy_weights("ranking/model", float("nan")),
-    "NaN in the query tower's weights": noisy_weights("retrieval/query_tower", float("nan")),
-    "zeros for the ranker's weights": noisy_weights("ranking/model", 0.0),
-    "the ranker's weights cut short": cut("ranking/model/variables/variables.data-00000-of-00001"),
-    "a ranker that is no model": garbage("ranking/model/saved_model.pb"),
-    "a query tower that is no model": garbage("retrieval/query_tower/saved_model.pb"),
+    "NaN in the ranker's weights": noisy_weights("ranking/model/score.tflite", float("nan")),
+    "NaN in the ranker's item vectors": array("ranking/model/item_table.npy", _not_numbers),
+    "NaN in the query tower's weights": noisy_weights("retrieval/query_tower/embed.tflite", float("nan")),
+    "the candidates' vectors in another order": array("retrieval/candidate_embeddings.npy", _shuffled),
+    "zeros for the ranker's weights": noisy_weights("ranking/model/score.tflite", 0.0),
+    "the ranker's function cut short": cut("ranking/model/score.tflite"),
+    "the query tower's function cut short": cut("retrieval/query_tower/embed.tflite"),
+    "the ranker's item vectors cut short": cut("ranking/model/item_table.npy"),
+    "a ranker that is no model": garbage("ranking/model/score.tflite"),
+    "a ranker that takes no new items": gone("ranking/model/item.tflite"),
+    "a query tower that is no model": garbage("retrieval/query_tower/embed.tflite"),
     "no ranker": gone("ranking"),
     "no query tower": gone("retrieval/query_tower"),
     "the models exchanged": lambda folder, _: (
@@ -153,9 +175,7 @@ BAD: dict[str, Change] = {
     "another golden answer": other_golden,
     "another golden rung": unknown_rung,
     "no golden requests": field("golden", []),
-    "made for another TensorFlow": field(
-        "requires", {"slate": "0.1.0", "tensorflow": "1.15.0", "scann": None}
-    ),
+    "made for another LiteRT": field("requires", {"slate": "0.1.0", "litert": "1.0.0", "scann": None}),
     "settings that are none": field("config", {"recommend": {"k": "many"}}),
 }
 

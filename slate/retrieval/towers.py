@@ -128,7 +128,9 @@ class Block(tf.keras.layers.Layer):
         return tf.transpose(parts, [0, 2, 1, 3])
 
     def _bias(self, distances: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        near = tf.gather(self._distance_bias, tf.clip_by_value(distances, 0, self._reach), axis=1)
+        # Not as a minimum of a maximum: of 0 and 6 LiteRT's converter makes an activation, of integers too.
+        bounded = tf.where(distances > self._reach, self._reach, tf.maximum(distances, 0))
+        near = tf.gather(self._distance_bias, bounded, axis=1)
         return tf.where(positions == 0, tf.reshape(self._start_bias, [-1, 1, 1]), near)
 
 

@@ -1,13 +1,11 @@
 """Items that came since a release: found by their content, scored, filtered, and known by the next one."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from slate.feedback.state import Happened, ItemChange, LiveUser
 from slate.recommend.newcomers.newcomers import Newcomers
@@ -70,9 +68,7 @@ def test_a_new_item_is_placed_where_an_unknown_one_of_its_content_is(
     group = release.newcomers.group
     assert (group.ids, group.first) == (("war film", "odd film"), 60)
     rows = np.array([60, 61], np.int32)
-    np.testing.assert_array_equal(
-        tf.gather(release.encoder._tower.item_table, rows).numpy(), group.embeddings
-    )
+    np.testing.assert_array_equal(release.encoder.vectors[rows], group.embeddings)
     twin = release.encoder.embed_items(
         {"genre": np.array([0], np.int32), "minutes": np.array([[0, 1]], np.float32)}, 1
     )
@@ -156,10 +152,9 @@ def test_there_is_room_for_so_many_and_the_rest_is_counted(tiny: TinyRun) -> Non
     assert "d" not in ask(recommender, history=[film(3)]).item_ids
 
 
-def test_a_release_without_the_parts_that_place_items_counts_them(tiny: TinyRun) -> None:
+def test_a_release_opened_without_room_counts_them(tiny: TinyRun) -> None:
     plain = Recommender(Path(tiny.store) / "releases" / tiny.release_id, tiny.config, "r-1").opened
-    encoder, ranker = (replace(each, spare=0) for each in (plain.encoder, plain.ranker))
-    taker = Newcomers(plain.catalogue.ids, plain.features, encoder, ranker, lambda _: None)
+    taker = Newcomers(plain.catalogue.ids, plain.features, plain.encoder, plain.ranker, lambda _: None)
     taker.take([ItemChange(1, "new", True, {}, SENT)])
     assert (taker.version, taker.shown, taker.refused) == (1, 0, 1)
 

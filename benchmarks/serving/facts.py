@@ -16,7 +16,7 @@ from benchmarks.serving.environments import ROOT, python_of, version_of
 
 def gather(bench: Bench, command: str, names: Sequence[str]) -> dict[str, Any]:
     """The machine, the versions, the command and the date."""
-    versions = {name: _version(name) for name in ("tensorflow", "scann", "numpy", "uvicorn", "uvloop")}
+    versions = {name: _version(name) for name in ("ai-edge-litert", "scann", "numpy", "uvicorn", "uvloop")}
     for name in names:
         contender = CONTENDERS[name]
         if contender.peer is None:

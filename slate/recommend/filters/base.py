@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,21 +10,36 @@ import numpy.typing as npt
 from slate.recommend.arrays import Places, Rows
 from slate.recommend.stages.records import Ask
 
+_NO_PLACES: Final[Places] = np.empty(0, np.int64)
+
 
 class Filtered(NamedTuple):
-    """Positions into the candidates, in their order."""
+    """What one filter says of so many candidates: a mask of those it removes, None where it removes none."""
 
-    kept: Places
-    removed: Places
+    candidates: int
+    hit: npt.NDArray[np.bool_] | None = None
 
     @classmethod
     def by(cls, hit: npt.NDArray[np.bool_]) -> "Filtered":
         """From a mask of what is to be removed."""
-        return cls(np.flatnonzero(~hit), np.flatnonzero(hit))
+        return cls(len(hit), hit)
+
+    @property
+    def kept(self) -> Places:
+        """Positions into the candidates, in their order."""
+        return np.arange(self.candidates) if self.hit is None else (~self.hit).nonzero()[0]
+
+    @property
+    def removed(self) -> Places:
+        """The other positions."""
+        return _NO_PLACES if self.hit is None else self.hit.nonzero()[0]
 
 
 class Filter(Protocol):
-    """One reason for which a candidate may not be shown. Thread-safe, without state of requests."""
+    """One reason for which a candidate may not be shown. Thread-safe, without state of requests.
+
+    What becomes of a candidate depends on the ask and on its row, not on the other candidates.
+    """
 
     @property
     def name(self) -> str: ...
@@ -39,7 +54,7 @@ class Filter(Protocol):
 
 
 class FilterChain(NamedTuple):
-    """The outcome of several filters: what is left, and what each one took."""
+    """The outcome of several filters, as positions: what is left, and what each one took."""
 
     kept: Places
     removed: dict[str, Places]
@@ -47,21 +62,23 @@ class FilterChain(NamedTuple):
 
 def apply_filters(filters: Iterable[Filter], ask: Ask, candidates: Rows) -> FilterChain:
     """Apply filters one after the other; a candidate is counted for the first that removes it."""
-    kept = np.arange(len(candidates), dtype=np.int64)
+    gone = np.zeros(len(candidates), np.bool_)
     removed: dict[str, Places] = {}
     for each in filters:
-        outcome = each.apply(ask, candidates[kept])
-        removed[each.name] = kept[outcome.removed]
-        kept = kept[outcome.kept]
-    return FilterChain(kept, removed)
+        hit = each.apply(ask, candidates).hit
+        if hit is None:
+            removed[each.name] = _NO_PLACES
+            continue
+        removed[each.name] = (hit & ~gone).nonzero()[0]
+        gone |= hit
+    return FilterChain((~gone).nonzero()[0], removed)
 
 
 def without(rows: Rows, candidates: Rows) -> Filtered:
     """Candidates that are not among ``rows``, which are sorted."""
     if not len(rows):
-        return Filtered(np.arange(len(candidates), dtype=np.int64), np.empty(0, np.int64))
-    places = np.searchsorted(rows, candidates)
-    return Filtered.by(rows[np.minimum(places, len(rows) - 1)] == candidates)
+        return Filtered(len(candidates))
+    return Filtered.by(rows.take(rows.searchsorted(candidates), mode="clip") == candidates)
 
 
 def spare(count: int, removed: int, items: int) -> int:

@@ -38,7 +38,7 @@ class CountryFilter:
     def apply(self, ask: Ask, candidates: Rows) -> Filtered:
         country = self._country(ask)
         if not country:
-            return Filtered.by(np.zeros(len(candidates), np.bool_))
+            return Filtered(len(candidates))
         hit = self._somewhere[candidates]
         return Filtered.by(hit & ~np.isin(candidates, self._allowed.get(country, _NONE)))
 

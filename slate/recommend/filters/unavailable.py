@@ -29,13 +29,13 @@ class UnavailableFilter:
 
     def __init__(self, ids: IdMap, denied: npt.NDArray[np.bool_], live: TakenDown) -> None:
         self._ids = ids
-        self._denied = denied
         self._live = live
-        self._current: tuple[Collection[str], npt.NDArray[np.bool_], int] = ((), denied, int(denied.sum()))
+        self._released = denied, int(denied.sum())
+        self._current: tuple[Collection[str], npt.NDArray[np.bool_], int] = ((), *self._released)
 
     def apply(self, ask: Ask, candidates: Rows) -> Filtered:
-        mask = self._mask()[0] if ask.live else self._denied
-        return Filtered.by(mask[candidates])
+        mask, count = self._mask() if ask.live else self._released
+        return Filtered.by(mask[candidates]) if count else Filtered(len(candidates))
 
     def headroom(self, _ask: Ask, _count: int, /) -> int:
         return self._mask()[1]
@@ -44,7 +44,7 @@ class UnavailableFilter:
         down = self._live.unavailable()
         known, mask, count = self._current
         if down is not known and down != known:
-            mask = self._denied.copy()
+            mask = self._released[0].copy()
             mask[self._ids.known_rows(down)] = True
             count = int(mask.sum())
             self._current = (down, mask, count)

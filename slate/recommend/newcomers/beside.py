@@ -52,13 +52,12 @@ class ByRow:
     def __init__(self, released: Array, newcomers: HasGroup, make: Callable[[Group], Array]) -> None:
         self._released = released
         self._first = len(released)
+        self._newcomers = newcomers
         self._since = Derived(newcomers, make)
 
     def __getitem__(self, rows: Rows) -> Array:
-        new = rows >= self._first
-        if not new.any():
-            values: Array = self._released[rows]
-            return values
+        if not len(self._newcomers.group) or not np.count_nonzero(new := rows >= self._first):
+            return self._released.take(rows, axis=0)
         _, since = self._since.get()
         found = np.asarray(self._released[np.where(new, 0, rows)])
         found[new] = since[rows[new] - self._first]
@@ -98,8 +97,8 @@ class FilterBeside:
         return self._released.name
 
     def apply(self, ask: Ask, candidates: Rows) -> Filtered:
-        new = candidates >= self._newcomers.group.first
-        if not new.any():
+        group = self._newcomers.group
+        if not len(group) or not np.count_nonzero(new := candidates >= group.first):
             return self._released.apply(ask, candidates)
         group, since = self._since.get()
         hit = np.zeros(len(candidates), np.bool_)

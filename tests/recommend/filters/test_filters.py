@@ -60,7 +60,8 @@ def test_every_candidate_is_kept_or_removed_in_order_and_headroom_covers_what_go
     for ask in asks:
         for candidates in ([], [3], [5, 0, 2, 1], list(range(SIZE)), [4, 4, 0]):
             rows = np.asarray(candidates, np.int32)
-            kept, removed = each.apply(ask, rows)
+            found = each.apply(ask, rows)
+            kept, removed = found.kept, found.removed
             assert sorted([*kept.tolist(), *removed.tolist()]) == list(range(len(rows)))
             assert kept.tolist() == sorted(kept.tolist())
         everything = np.arange(SIZE, dtype=np.int32)
@@ -112,6 +113,25 @@ def test_a_candidate_counts_for_the_first_filter_that_takes_it(make_ask: Callabl
     outcome = apply_filters([SeenFilter(), ExcludedFilter()], ask, np.array([1, 2, 3, 4], np.int32))
     assert outcome.kept.tolist() == [2]
     assert {name: at.tolist() for name, at in outcome.removed.items()} == {"seen": [0, 1], "excluded": [3]}
+
+
+CANDIDATES = st.lists(st.integers(0, SIZE - 1), max_size=12)
+NAMED = st.sets(st.integers(0, SIZE - 1))
+
+
+@given(candidates=CANDIDATES, seen=NAMED, excluded=NAMED, country=st.sampled_from(["de", "us", ""]))
+def test_together_they_take_what_each_takes_of_what_is_left(
+    candidates: list[int], seen: set[int], excluded: set[int], country: str, make_ask: Callable[..., Any]
+) -> None:
+    ask = make_ask(sorted(seen), excluded=sorted(excluded), user={"country": country, "age": 17})
+    rows = np.asarray(candidates, np.int32)
+    outcome = apply_filters(filters().values(), ask, rows)
+    left = np.arange(len(rows))
+    for name, each in filters().items():
+        found = each.apply(ask, rows[left])
+        assert outcome.removed[name].tolist() == left[found.removed].tolist()
+        left = left[found.kept]
+    assert outcome.kept.tolist() == left.tolist()
 
 
 def test_no_filters_and_no_candidates(make_ask: Callable[..., Any]) -> None:

@@ -14,5 +14,7 @@ def by_score(scores: Floats, k: int) -> Places:
     [2, 0, 3]
     """
     finite = np.isfinite(scores)
-    order = np.argsort(np.where(finite, -scores, np.inf), kind="stable")
-    return order[: min(k, int(finite.sum()))].astype(np.int64)
+    known = int(np.count_nonzero(finite))
+    if known == len(scores):
+        return (-scores).argsort(kind="stable")[:k]
+    return np.where(finite, -scores, np.inf).argsort(kind="stable")[: min(k, known)]

@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from slate.errors import ModelError
-from slate.recommend.arrays import Floats, Places, Rows
+from slate.recommend.arrays import Floats, Rows
+from slate.recommend.distinct import merged
 from slate.recommend.filters.base import Filter
 from slate.recommend.newcomers.columns import embeddings_of
 from slate.recommend.opened import Opened
 from slate.recommend.sources.base import Asked, Quota, Source
 from slate.recommend.stages.records import Ask, Candidates
-
-Numbers = TypeVar("Numbers", Rows, Places)
 
 
 class Call(NamedTuple):
@@ -76,14 +75,14 @@ class Retrieval:
         answers = self._gather(calls)
         nothing: list[Rows] = [np.empty(0, np.int32)] * len(asks)
         found = [nothing if answer is None else answer for answer in answers]
-        merged = [
+        together = [
             self._merge(embeddings[place], [rows[place] for rows in found], wanted)
             for place in range(len(asks))
         ]
         failed = [name for name, answer in zip(self._names, answers, strict=True) if answer is None]
         if failed:
-            self._enough(merged, failed)
-        return merged
+            self._enough(together, failed)
+        return together
 
     def similarities(self, embedding: Floats, rows: Rows) -> Floats:
         """Dot products of one query embedding with candidates: what the ranker takes for retrieval scores."""
@@ -97,9 +96,10 @@ class Retrieval:
     def _named(self, source: Source, asked: Asked, wanted: int) -> list[Rows]:
         """What one source names for every ask."""
         counts = [self._fetched(ask, wanted) for ask in asked.asks]
-        rows = [self._checked(source, own) for own in source.candidates(asked, counts)]
+        rows = source.candidates(asked, counts)
         if len(rows) != len(counts):
             raise ModelError(f"source {source.name}: names rows for {len(rows)} of {len(counts)} asks")
+        self._check(source, rows[0] if len(rows) == 1 else np.concatenate(rows))
         return rows
 
     def _enough(self, merged: Sequence[Candidates], failed: Sequence[str]) -> None:
@@ -111,45 +111,25 @@ class Retrieval:
                 "look at the log for why"
             )
 
-    def _checked(self, source: Source, rows: Rows) -> Rows:
+    def _check(self, source: Source, rows: Rows) -> None:
         size = len(self._release.ids)
         if len(rows) and (rows.min() < 0 or rows.max() >= size):
             raise ModelError(
                 f"source {source.name}: names catalogue row {int(rows.max())} (lowest {int(rows.min())}) of "
                 f"{size}; assemble the release again from one training"
             )
-        return rows
 
     def _merge(self, embedding: Floats, found: Sequence[Rows], wanted: tuple[int, ...]) -> Candidates:
-        rows, places = _merged(found)
+        rows, places = merged(found)
         scores = self.similarities(embedding, rows)
         finite = np.isfinite(scores)
-        dropped = int(len(rows) - np.count_nonzero(finite))
+        dropped = len(rows) - int(np.count_nonzero(finite))
         if dropped:
             place_of = np.cumsum(finite) - 1
             places = tuple(place_of[own[finite[own]]] for own in places)
             rows, scores = rows[finite], scores[finite]
         source = np.zeros(len(rows), np.int8)
-        for number in reversed(range(len(places))):
+        for number in reversed(range(1, len(places))):
             source[places[number]] = number
+        source[: len(places[0])] = 0
         return Candidates(rows, scores, source, places, self._names, wanted, dropped)
-
-
-def _merged(found: Sequence[Rows]) -> tuple[Rows, tuple[Places, ...]]:
-    """Each row once, where it is named first, and the positions of every source's rows."""
-    if len(found) == 1:
-        rows = _distinct(found[0])
-        return rows, (np.arange(len(rows)),)
-    together = np.concatenate(found)
-    unique, first, code = np.unique(together, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")
-    place = np.empty(len(unique), np.int64)
-    place[order] = np.arange(len(unique))
-    ends = np.cumsum([len(rows) for rows in found])[:-1]
-    return together[np.sort(first)], tuple(_distinct(own) for own in np.split(place[code], ends))
-
-
-def _distinct(values: Numbers) -> Numbers:
-    """Without repetitions, in the order given."""
-    _, first = np.unique(values, return_index=True)
-    return values if len(first) == len(values) else values[np.sort(first)]

@@ -27,13 +27,14 @@ class Scoring:
         scored = []
         for i, each in enumerate(kept):
             count = len(each.places)
-            order = by_score(answer.score[i, :count], count)
+            scores = answer.score[i, :count]
+            order = by_score(scores, count)
             scored.append(
                 Scored(
                     kept=each,
                     places=each.places[order],
                     rows=rows[i][order],
-                    scores=answer.score[i, order],
+                    scores=scores[order],
                     probabilities=answer.probabilities[i, order],
                     dropped=count - len(order),
                 )

@@ -115,3 +115,27 @@ def test_nothing_twice_nothing_removed_and_no_source_more_than_its_share(
     removed = [place for places in kept.removed.values() for place in places.tolist()]
     assert len(set(removed)) == len(removed)
     assert not set(removed) & set(kept.places.tolist())
+
+
+ASKED = st.tuples(ROWS, st.sets(st.integers(0, SIZE - 1)))
+
+
+@settings(deadline=None)
+@given(
+    quotas=st.lists(st.tuples(ROWS, st.integers(0, 8)), min_size=1, max_size=3),
+    asked=st.lists(ASKED, min_size=1, max_size=5),
+)
+def test_many_asks_at_once_get_what_each_gets_alone(
+    quotas: list[tuple[list[int], int]], asked: list[tuple[list[int], set[int]]], make_ask: Callable[..., Any]
+) -> None:
+    stage, filtering = retrieval(*quotas), Filtering(FILTERS)
+    asks = [make_ask(seen, excluded=sorted(excluded)) for seen, excluded in asked]
+    for ask, found in zip(asks, stage.candidates(asks), strict=True):
+        (alone,) = stage.candidates([ask])
+        assert found.rows.tolist() == alone.rows.tolist()
+        assert found.scores.tolist() == alone.scores.tolist()
+        assert found.source.tolist() == alone.source.tolist()
+        assert [own.tolist() for own in found.places] == [own.tolist() for own in alone.places]
+        kept, kept_alone = filtering.kept(ask, found), filtering.kept(ask, alone)
+        assert kept.places.tolist() == kept_alone.places.tolist()
+        assert kept.removed_counts == kept_alone.removed_counts

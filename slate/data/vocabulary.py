@@ -53,7 +53,8 @@ class IdMap:
 
     def to_ids(self, rows: Iterable[int] | npt.NDArray[np.integer]) -> list[str]:
         """The ids of rows."""
-        return [self.ids[int(row)] for row in rows]
+        ids = self.ids
+        return [ids[row] for row in (rows.tolist() if isinstance(rows, np.ndarray) else rows)]
 
     @classmethod
     def of(cls, ids: Sequence[str]) -> "IdMap":

@@ -49,4 +49,5 @@ class ItemIds:
 
     def to_ids(self, rows: Iterable[int] | npt.NDArray[np.integer]) -> list[str]:
         """The ids of rows."""
-        return [self.of(int(row)) for row in rows]
+        numbers = rows.tolist() if isinstance(rows, np.ndarray) else rows
+        return [self.of(row) for row in numbers] if len(self._since) else self._catalogue.to_ids(numbers)

@@ -4,7 +4,7 @@ is killed changes nothing but that."""
 import time
 
 from slate.recommend.precompute.form import packed
-from slate.recommend.request import SlateItem
+from slate.recommend.stages.records import Picked
 from tests.loop.conftest import Loop
 
 
@@ -56,20 +56,21 @@ def _a_new_item_is_found(loop: Loop) -> None:
 
 
 def _a_precomputed_slate_answers_traffic_of_low_value(loop: Loop) -> None:
-    items = [SlateItem(f"film {n:02d}, é", 0.5 - n / 100, n, "two_tower") for n in range(1, 6)]
+    items = [f"film {n:02d}, é" for n in range(1, 6)]
+    scores, others = [0.5 - n / 100 for n in range(5)], (["two_tower"] * 5, [1.0] * 5)
     state = loop.state()
-    state.put_slates("another release", {"p5": packed(items[::-1])}, 600)
+    state.put_slates("another release", {"p5": packed(Picked(items[::-1], scores, *others))}, 600)
     low = {"user_id": "p5", "k": 3, "context": {"surface": "footer"}}
     assert loop.slate(**low)["rung"] == "personalised", "there is none of this release"
-    state.put_slates(loop.release_id, {"p5": packed(items)}, 600)
-    state.block("p5", [items[0].item_id])
+    state.put_slates(loop.release_id, {"p5": packed(Picked(items, scores, *others))}, 600)
+    state.block("p5", [items[0]])
     answer = loop.slate(**low)
     assert answer["rung"] == "precomputed"
-    assert [item["item_id"] for item in answer["items"]] == [item.item_id for item in items[1:4]]
+    assert [item["item_id"] for item in answer["items"]] == items[1:4]
     assert [item["position"] for item in answer["items"]] == [1, 2, 3]
     assert loop.slate(user_id="p5", k=3)["rung"] == "personalised"
-    loop.puts(items[1].item_id, available=False)
-    loop.until("takedown of a precomputed item", lambda: items[1].item_id not in loop.items(**low))
+    loop.puts(items[1], available=False)
+    loop.until("takedown of a precomputed item", lambda: items[1] not in loop.items(**low))
     assert loop.metric('slate_precomputed_total{result="hit"}') >= 2
     assert loop.metric('slate_precomputed_total{result="miss"}') >= 1
     state.close()

@@ -125,6 +125,41 @@ def test_every_candidate_is_accounted_for(everything: Recommender) -> None:
 numbers = st.lists(st.integers(0, FILMS + 3), max_size=30)
 
 
+@settings(
+    max_examples=20,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    asked=st.lists(
+        st.tuples(st.sampled_from(["p1", "p7", "nobody", None]), st.none() | numbers), min_size=1, max_size=6
+    ),
+    k=st.integers(1, 40),
+)
+def test_a_batch_is_answered_as_each_request_alone_and_in_columns_as_in_items(
+    everything: Recommender, asked: list[tuple[str | None, list[int] | None]], k: int
+) -> None:
+    funnel = everything.funnel
+    requests = [
+        Request(user_id=user, history=None if history is None else list(map(film, history)), k=k, at=AT)
+        for user, history in asked
+    ]
+    asks = funnel.prepare(requests)
+    scored = funnel.score(asks, funnel.filter(asks, funnel.retrieve(asks)))
+    slates, columns = funnel.order(asks, requests, scored), funnel.picked(asks, requests, scored)
+    for request, slate, picked in zip(requests, slates, columns, strict=True):
+        assert picked.items() == slate.items
+        (alone,) = everything.recommend_batch([request])
+        assert alone.item_ids == slate.item_ids
+        assert [(item.source, item.propensity) for item in alone.items] == [
+            (item.source, item.propensity) for item in slate.items
+        ]
+        assert [item.score for item in alone.items] == pytest.approx(
+            [item.score for item in slate.items], abs=1e-5
+        )
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=numbers, excluded=numbers, blocked=numbers, k=st.integers(1, 80), seed=st.integers(0, 2**63))
 def test_a_slate_never_holds_what_may_not_be_shown(

@@ -1,7 +1,6 @@
 """The engine: one release answers, within the deadline, on the best rung that can."""
 
 import asyncio
-import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from slate.recommend.online.funnel import Funnel
 from slate.recommend.online.ladder import PERSONALISED, Ladder
 from slate.recommend.online.stages import Stages
 from slate.recommend.online.trouble import StageError
+from slate.recommend.problems import problem_in
 from slate.recommend.request import Request, Slate
 
 
@@ -169,12 +169,8 @@ class OnlineEngine:
 def problem_of(slate: Slate, known: Container[str], excluded: Sequence[str]) -> str:
     """Why a personalised slate may not go out: what no stage should ever hand on. Empty where it may."""
     ids = slate.item_ids
-    if len(set(ids)) < len(ids):
-        return "an item is in it twice"
-    if any(item not in known for item in ids):
-        return "an item is unknown"
-    if slate.rung == PERSONALISED and not all(math.isfinite(item.score) for item in slate.items):
-        return "a score is not finite"
-    if excluded and not set(excluded).isdisjoint(ids):
+    scores = [item.score for item in slate.items] if slate.rung == PERSONALISED else ()
+    problem = problem_in(ids, scores, known=all(item in known for item in ids))
+    if not problem and excluded and not set(excluded).isdisjoint(ids):
         return "an excluded item is in it"
-    return ""
+    return problem

@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Final
 
 from slate.errors import ModelError
-from slate.recommend.online.online import problem_of
 from slate.recommend.precompute.states import Known
+from slate.recommend.problems import problem_in
 from slate.recommend.recommender import Recommender
-from slate.recommend.request import Request, Slate
-from slate.recommend.stages.order import PERSONALISED
-from slate.recommend.stages.records import Ask
+from slate.recommend.request import Request
+from slate.recommend.stages.records import Ask, Picked
 
 #: Why somebody gets no slate.
 INACTIVE: Final = "inactive"
@@ -25,7 +24,7 @@ class Made:
     """A user's slate, or the reason for which there is none, and what more can be said of it."""
 
     user_id: str
-    slate: Slate | None
+    slate: Picked | None
     reason: str = ""
     detail: str = ""
 
@@ -68,7 +67,8 @@ class Maker:
         funnel = self._funnel
         try:
             scored = funnel.score(asks, funnel.filter(asks, funnel.retrieve(asks)))
-            return [self._judged(slate) for slate in funnel.order(asks, requests, scored)]
+            slates = funnel.picked(asks, requests, scored)
+            return [self._judged(str(ask.user_id), slate) for ask, slate in zip(asks, slates, strict=True)]
         except ModelError as error:
             if len(asks) == 1:
                 return [Made(str(requests[0].user_id), None, FAILED, str(error))]
@@ -76,9 +76,9 @@ class Maker:
         alone = [self._made([ask], [request]) for ask, request in zip(asks, requests, strict=True)]
         return [made for (made,) in alone]
 
-    def _judged(self, slate: Slate) -> Made:
-        user_id = str(slate.user_id)
-        if slate.rung != PERSONALISED:
+    def _judged(self, user_id: str, slate: Picked) -> Made:
+        if not slate.item_ids:
             return Made(user_id, None, NOTHING)
-        problem = problem_of(slate, self._ids, ())
+        known = None not in self._ids.rows(slate.item_ids)
+        problem = problem_in(slate.item_ids, slate.scores, known=known)
         return Made(user_id, None, FAILED, problem) if problem else Made(user_id, slate)

@@ -127,7 +127,7 @@ class _Worker:
         newcomer: str | None = None,
     ) -> None:
         """Write the slates, and only then that they are there."""
-        slates = {one.user_id: packed(one.slate.items) for one in made if one.slate is not None}
+        slates = {one.user_id: packed(one.slate) for one in made if one.slate is not None}
         if slates:
             self._state.put_slates(self._task.release_id, slates, 3600 * self._task.batch.expires_h)
         reasons = Counter({reason: count for reason, count in skipped.items() if count})

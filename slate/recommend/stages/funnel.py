@@ -15,7 +15,7 @@ from slate.recommend.sources.build import quotas_of
 from slate.recommend.stages.filter import Filtering
 from slate.recommend.stages.order import Ordering
 from slate.recommend.stages.prepare import Preparation
-from slate.recommend.stages.records import Ask, Candidates, Kept, Scored
+from slate.recommend.stages.records import Ask, Candidates, Kept, Picked, Scored
 from slate.recommend.stages.retrieve import Gather, Retrieval, one_by_one
 from slate.recommend.stages.score import Scoring
 
@@ -79,6 +79,12 @@ class Funnel:
     ) -> list[Slate]:
         """The slates."""
         return [self._ordering.slate(*each) for each in zip(asks, requests, scored, strict=True)]
+
+    def picked(
+        self, asks: Sequence[Ask], requests: Sequence[Request], scored: Sequence[Scored]
+    ) -> list[Picked]:
+        """What the slates show as columns, without what lower rungs would show."""
+        return [self._ordering.picked(*each) for each in zip(asks, requests, scored, strict=True)]
 
     def popular(self, request: Request) -> list[tuple[str, float]]:
         """All popular items of the release that may be shown to who asks so, best first."""

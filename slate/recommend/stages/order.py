@@ -15,8 +15,8 @@ from slate.recommend.ordering.diversity import by_relevance_and_diversity
 from slate.recommend.ordering.exploration import explored
 from slate.recommend.ordering.freshness import with_freshness
 from slate.recommend.ordering.relevance import by_score
-from slate.recommend.request import Request, Slate, SlateItem
-from slate.recommend.stages.records import Ask, Scored
+from slate.recommend.request import Request, Slate
+from slate.recommend.stages.records import Ask, Picked, Scored
 
 PERSONALISED: Final = "personalised"
 #: How much further to look where caps leave too little.
@@ -51,31 +51,9 @@ class Ordering:
         The score of an item is the ranker's, whatever the order made of it.
         """
         release = self._release
-        k = release.config.k if request.k is None else request.k
+        k = self._length(request)
         adjusted = self._adjusted(ask, scored)
-        exploration = release.config.exploration
-        reach = k + exploration.pool - 1 if exploration.rate else k
-        picked = explored(
-            self._ordered(scored, adjusted, reach),
-            k,
-            exploration.rate,
-            exploration.position,
-            exploration.pool,
-            ask.seed,
-        )
-        items = tuple(
-            SlateItem(
-                release.ids.of(int(scored.rows[at])),
-                float(scored.scores[at]),
-                position,
-                scored.source(at),
-                float(propensity),
-            )
-            for position, (at, propensity) in enumerate(
-                zip(picked.places, picked.propensities, strict=True), start=1
-            )
-        )
-        rung = PERSONALISED
+        items, rung = self._picked(ask, scored, adjusted, k).items(), PERSONALISED
         if not items:
             items, rung = fallback.popular(self.popular(ask), (), k), fallback.POPULAR
         return Slate(
@@ -84,6 +62,31 @@ class Ordering:
             rung=rung,
             release_id=release.release_id,
             explanation=explained(release, ask, scored, adjusted) if request.explain else None,
+        )
+
+    def picked(self, ask: Ask, request: Request, scored: Scored) -> Picked:
+        """What the slate shows of the candidates; nothing where none is left."""
+        return self._picked(ask, scored, self._adjusted(ask, scored), self._length(request))
+
+    def _length(self, request: Request) -> int:
+        return self._release.config.k if request.k is None else request.k
+
+    def _picked(self, ask: Ask, scored: Scored, adjusted: Floats, k: int) -> Picked:
+        exploration = self._release.config.exploration
+        reach = k + exploration.pool - 1 if exploration.rate else k
+        places, propensities = explored(
+            self._ordered(scored, adjusted, reach),
+            k,
+            exploration.rate,
+            exploration.position,
+            exploration.pool,
+            ask.seed,
+        )
+        return Picked(
+            item_ids=self._release.ids.to_ids(scored.rows[places]),
+            scores=scored.scores[places].tolist(),
+            sources=scored.sources(places),
+            propensities=propensities.tolist(),
         )
 
     def _adjusted(self, ask: Ask, scored: Scored) -> Floats:
@@ -106,7 +109,8 @@ class Ordering:
     def _diverse(self, scored: Scored, scores: Floats, k: int) -> Places:
         diversity = self._release.config.diversity
         if not diversity:
-            return by_score(scores, k)
+            # Candidates come best first; only scores that were adjusted put them into another order.
+            return np.arange(min(k, len(scores))) if scores is scored.scores else by_score(scores, k)
         embeddings = self._embeddings[scored.rows]
         return by_relevance_and_diversity(scores, embeddings, k, diversity)
 

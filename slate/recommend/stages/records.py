@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from slate.recommend.arrays import Floats, Places, Rows
+from slate.recommend.request import SlateItem
 from slate.retrieval.query import Query
 
 _NO_ROWS: Rows = np.empty(0, np.int32)
@@ -110,7 +112,21 @@ class Scored:
     def retrieval_scores(self) -> Floats:
         return self.kept.candidates.scores[self.places]
 
-    def source(self, place: int) -> str:
-        """The source that named the candidate at a position of ``rows`` first."""
+    def sources(self, places: Places) -> list[str]:
+        """For each of some positions of ``rows`` the source that named its candidate first."""
         candidates = self.kept.candidates
-        return candidates.sources[int(candidates.source[self.places[place]])]
+        return [candidates.sources[number] for number in candidates.source[self.places[places]].tolist()]
+
+
+class Picked(NamedTuple):
+    """What a slate shows, column by column, best first: without an object for each of many items."""
+
+    item_ids: list[str]
+    scores: list[float]
+    sources: list[str]
+    propensities: list[float]
+
+    def items(self) -> tuple[SlateItem, ...]:
+        """The same as an answer gives it."""
+        positions = range(1, len(self.item_ids) + 1)
+        return tuple(map(SlateItem, self.item_ids, self.scores, positions, self.sources, self.propensities))

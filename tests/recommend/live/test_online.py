@@ -14,11 +14,12 @@ from slate.feedback.state import Happened, LiveUser
 from slate.recommend.live import Ahead
 from slate.recommend.live.online import OnlineLive
 from slate.recommend.precompute.form import packed
-from slate.recommend.request import SlateItem
+from slate.recommend.stages.records import Picked
 from tests.recommend.live.states import Breakable, raises
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-SLATE = (SlateItem("pen", 0.5, 1, "two_tower"), SlateItem("ink", 0.25, 2, "fresh", 0.5))
+PICKED = Picked(["pen", "ink"], [0.5, 0.25], ["two_tower", "fresh"], [1.0, 0.5])
+SLATE = PICKED.items()
 LIKE = Happened("e", "pen", "like", 1.0)
 
 
@@ -77,7 +78,7 @@ def test_users_are_asked_for_at_once_and_nobody_for_nobody(world: World) -> None
 
 
 def test_a_slate_of_this_release_with_its_age_and_what_was_done_since(world: World) -> None:
-    world.state.real.put_slates("r-1", {"ann": packed(SLATE)}, 600)
+    world.state.real.put_slates("r-1", {"ann": packed(PICKED)}, 600)
     world.state.real.remember({"ann": [LIKE]}, 9)
     world.clock.advance(timedelta(seconds=90))
     assert world.ahead() == Ahead(SLATE, LiveUser([LIKE]))
@@ -98,7 +99,7 @@ def test_a_slate_of_this_release_with_its_age_and_what_was_done_since(world: Wor
 def test_what_is_no_slate_is_none(
     world: World, spoil: Callable[[World], None], told: tuple[object, ...]
 ) -> None:
-    world.state.real.put_slates("r-1", {"ann": packed(SLATE)}, 600)
+    world.state.real.put_slates("r-1", {"ann": packed(PICKED)}, 600)
     spoil(world)
     assert world.ahead() == Ahead()
     assert world.watch.told == [told]

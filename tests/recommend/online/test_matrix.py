@@ -24,6 +24,7 @@ from slate.recommend.online.host import Host
 from slate.recommend.online.ladder import PERSONALISED, RUNGS
 from slate.recommend.online.load import Surroundings, load
 from slate.recommend.online.online import Loaded
+from slate.recommend.ordering.exploration import Explored
 from slate.recommend.request import Request
 from slate.recommend.stages import order
 from slate.release.verify import verify_directory
@@ -82,9 +83,9 @@ STAGES: dict[str, tuple[type | Any, str, dict[str, Trouble]]] = {
         SeenFilter,
         "apply",
         {
-            "empty": changed(lambda split: Filtered(split.kept[:0], np.concatenate(split))),
-            "NaN": changed(lambda split: Filtered(np.full(3, np.nan), split.removed)),
-            "garbage": changed(lambda split: Filtered(OUTSIDE, split.removed)),
+            "empty": changed(lambda split: Filtered.by(np.ones(split.candidates, np.bool_))),
+            "NaN": changed(lambda split: Filtered(split.candidates, np.full(split.candidates, np.nan))),
+            "garbage": changed(lambda split: Filtered(split.candidates, OUTSIDE)),
         },
     ),
     "score": (
@@ -98,11 +99,11 @@ STAGES: dict[str, tuple[type | Any, str, dict[str, Trouble]]] = {
     ),
     "order": (
         order,
-        "by_score",
+        "explored",
         {
-            "empty": changed(lambda places: places[:0]),
-            "NaN": changed(lambda places: np.full(len(places), np.nan)),
-            "garbage": changed(lambda _: OUTSIDE),
+            "empty": changed(lambda picked: Explored(picked.places[:0], picked.propensities[:0])),
+            "NaN": changed(lambda picked: picked._replace(places=np.full(len(picked.places), np.nan))),
+            "garbage": changed(lambda picked: picked._replace(places=OUTSIDE)),
         },
     ),
 }

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from slate import columns
 from slate.clock import from_microseconds
 from slate.data.sequences import UserLog
+from slate.recommend.names import Coded, Names
 from slate.recommend.request import Interaction
 
 ITEMS: Final = "items"
@@ -46,13 +47,13 @@ class UserState:
 class UserRecord:
     """One user as stored: the last interactions, oldest first, the items ever seen, and raw features.
 
-    ``items`` and ``events`` are names; ``times`` int64 microseconds since the epoch, one an item.
+    ``times`` int64 microseconds since the epoch, one an item.
     """
 
-    items: Sequence[str]
-    events: Sequence[str]
+    items: Coded
+    events: Coded
     times: npt.NDArray[np.int64]
-    seen: Sequence[str]
+    seen: Coded
     features: Mapping[str, object]
 
 
@@ -95,11 +96,22 @@ def write_users(
     pq.write_table(table, path, row_group_size=_ROW_GROUP, compression="zstd")
 
 
+def open_users(path: Path) -> pq.ParquetFile:
+    """A users file whose columns of names come as codes into their distinct names.
+
+    Arrow reads such columns from one row group at a time, not from several at once.
+    """
+    file = pq.ParquetFile(path, memory_map=True)
+    paths = (file.schema.column(place).path for place in range(len(file.schema)))
+    names = [name for name in paths if name.partition(".")[0] in (ITEMS, EVENTS, SEEN)]
+    return pq.ParquetFile(path, memory_map=True, metadata=file.metadata, read_dictionary=names)
+
+
 class UserStore:
     """Looks users up in a released users file; memory stays bounded however many there are."""
 
     def __init__(self, path: Path) -> None:
-        self._file = pq.ParquetFile(path, memory_map=True)
+        self._file = open_users(path)
         self._lock = Lock()
         self._groups: OrderedDict[int, _Group] = OrderedDict()
         self._firsts = [
@@ -118,8 +130,8 @@ class UserStore:
         if record is None:
             return None
         instants = map(from_microseconds, record.times.tolist())
-        history = tuple(map(Interaction, record.items, record.events, instants))
-        return UserState(history, record.seen, record.features)
+        history = tuple(map(Interaction, record.items.texts(), record.events.texts(), instants))
+        return UserState(history, record.seen.texts(), record.features)
 
     def record(self, user_id: str) -> UserRecord | None:
         """The same as it is stored, without an object an interaction: what each request can afford."""
@@ -134,10 +146,11 @@ class UserStore:
 
     def sample(self, count: int) -> list[str]:
         """Up to ``count`` user ids with a history, spread evenly over the file."""
-        table = self._file.read(columns=[columns.USER, ITEMS])
-        active: list[str] = table.filter(pc.greater(pc.list_value_length(table[ITEMS]), 0))[
-            columns.USER
-        ].to_pylist()
+        active: list[str] = []
+        for group in range(self._file.num_row_groups):
+            table = self._file.read_row_group(group, columns=[columns.USER, ITEMS])
+            there = pc.greater(pc.list_value_length(table[ITEMS]), 0)
+            active += table[columns.USER].filter(there).to_pylist()
         step = max(len(active) // max(count, 1), 1)
         return active[::step][:count]
 
@@ -154,24 +167,26 @@ class UserStore:
 
 
 class _Group:
-    """One row group in memory; names stay in Arrow until somebody asks for a user."""
+    """One row group in memory."""
 
     def __init__(self, table: pa.Table, features: Sequence[str]) -> None:
         self.ids: list[str] = table[columns.USER].to_pylist()
-        self._items = _Lists(table[ITEMS])
-        self._events = _Lists(table[EVENTS])
+        self._items = _Names(table[ITEMS])
+        self._events = _Names(table[EVENTS])
         self._times = _Lists(table[TIMES])
         self._instants: npt.NDArray[np.int64] = self._times.values.cast(pa.int64()).to_numpy()
-        self._seen = _Lists(table[SEEN])
-        self._features = {name.removeprefix(FEATURE): _whole(table[name]) for name in features}
+        self._seen = _Names(table[SEEN])
+        self._features = [name.removeprefix(FEATURE) for name in features]
+        values = (table[name].to_pylist() for name in features)
+        self._values = list(zip(*values, strict=True)) if features else [()] * len(self.ids)
 
     def record(self, row: int) -> UserRecord:
         return UserRecord(
-            items=self._items.texts(row),
-            events=self._events.texts(row),
+            items=self._items.of(row),
+            events=self._events.of(row),
             times=self._instants[self._times.entries(row)],
-            seen=self._seen.texts(row),
-            features={name: values[row].as_py() for name, values in self._features.items()},
+            seen=self._seen.of(row),
+            features=dict(zip(self._features, self._values[row], strict=True)),
         )
 
 
@@ -179,17 +194,21 @@ class _Lists:
     """A column of lists: row ``r`` owns ``values[offsets[r]:offsets[r + 1]]``."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
-        lists = _whole(column)
+        lists = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
         self.values = lists.values
         self._offsets: list[int] = lists.offsets.to_pylist()
 
     def entries(self, row: int) -> slice:
         return slice(self._offsets[row], self._offsets[row + 1])
 
-    def texts(self, row: int) -> list[str]:
-        own: list[str] = self.values[self.entries(row)].to_pylist()
-        return own
 
+class _Names:
+    """A column of lists of names, as :func:`open_users` reads them."""
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._lists = _Lists(column)
+        self._codes = self._lists.values.indices.to_numpy()
+        self._names = Names(self._lists.values.dictionary)
+
+    def of(self, row: int) -> Coded:
+        return Coded(self._codes[self._lists.entries(row)], self._names)

@@ -92,9 +92,9 @@ def test_a_record_says_the_same_without_an_object_an_interaction(store: users.Us
     assert bob is not None
     assert cy is not None
     assert state is not None
-    assert list(zip(bob.items, bob.events, bob.times.tolist(), strict=True)) == [
+    assert list(zip(bob.items.texts(), bob.events.texts(), bob.times.tolist(), strict=True)) == [
         (each.item_id, each.event, microseconds(each.at)) for each in state.history
     ]
-    assert (bob.seen, bob.features) == (state.seen, state.features)
-    assert (list(cy.items), cy.times.dtype, len(cy.times), list(cy.seen)) == ([], "int64", 0, [])
+    assert (bob.seen.texts(), bob.features) == (state.seen, state.features)
+    assert (cy.items.texts(), cy.times.dtype, len(cy.times), cy.seen.texts()) == ([], "int64", 0, [])
     assert store.record("nobody") is None

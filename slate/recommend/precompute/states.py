@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from slate import columns
 from slate.data.sequences import History
@@ -16,7 +15,7 @@ from slate.recommend.arrays import Rows
 from slate.recommend.opened import USERS as FILE
 from slate.recommend.opened import Opened
 from slate.recommend.precompute.partition import Partition
-from slate.recommend.users import EVENTS, FEATURE, ITEMS, SEEN, TIMES
+from slate.recommend.users import EVENTS, FEATURE, ITEMS, SEEN, TIMES, open_users
 
 N = TypeVar("N", np.int32, np.int16)
 
@@ -57,7 +56,7 @@ class ReleasedUsers:
     """
 
     def __init__(self, release: Opened, partition: Partition) -> None:
-        self._file = pq.ParquetFile(release.directory / FILE, memory_map=True)
+        self._file = open_users(release.directory / FILE)
         self._partition = partition
         self._ids = release.catalogue.ids
         self._codes = {name: code for code, name in enumerate(release.features.events, start=1)}
@@ -140,10 +139,9 @@ def _instants(values: pa.Array) -> npt.NDArray[np.int64]:
 
 def _coded(values: pa.Array, code_of: Callable[[str], int | None], kind: type[N]) -> npt.NDArray[N]:
     """The code of every text, -1 where it has none; each different text is looked up once."""
-    encoded = values.dictionary_encode()
-    found = (code_of(text) for text in encoded.dictionary.to_pylist())
+    found = map(code_of, values.dictionary.to_pylist())
     codes = np.asarray([-1 if code is None else code for code in found], kind)
-    return codes[encoded.indices.to_numpy(zero_copy_only=False)] if len(codes) else np.empty(0, kind)
+    return codes[values.indices.to_numpy()] if len(codes) else np.empty(0, kind)
 
 
 def _lists(column: pa.ChunkedArray, coded: Callable[[pa.Array], npt.NDArray[Any]]) -> _Lists:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import compress
 from typing import Final
@@ -12,15 +11,18 @@ import numpy as np
 from slate.clock import Clock, microseconds
 from slate.data.sequences import History, natural
 from slate.recommend.arrays import Rows
+from slate.recommend.distinct import ascending
 from slate.recommend.live import STRANGER, LiveState, LiveUser
 from slate.recommend.live.overlay import overlaid
+from slate.recommend.names import NOTHING, UNKNOWN
 from slate.recommend.opened import Opened
 from slate.recommend.request import Interaction, Request
 from slate.recommend.stages.records import Ask
 from slate.recommend.users import UserRecord
 from slate.retrieval.query import Query
 
-_NOBODY: Final = UserRecord((), (), np.empty(0, np.int64), (), {})
+_NO_ROWS: Final[Rows] = np.empty(0, np.int32)
+_NOBODY: Final = UserRecord(NOTHING, NOTHING, np.empty(0, np.int64), NOTHING, {})
 
 
 class Preparation:
@@ -39,48 +41,54 @@ class Preparation:
             since: what the user did after the release was made, and blocks.
         """
         instant = request.at or self._clock.now()
-        asked = replace(request, at=instant)
+        at = microseconds(instant)
         known = self._known(request.user_id)
         features = known.features if request.features is None else request.features
         if request.history is None:
-            history, ignored = self._history(known.items, known.events, known.times.tolist())
+            history, ignored = self._released(known)
             history = self._overlaid(history, since, ignored)
-            seen = self._release.ids.known_rows(known.seen)
-            return self.of(asked, history, seen, features, ignored, since.blocked)
+            seen, complete = known.seen.numbers(self._release.ids.row)
+            seen = seen if complete else seen[seen != UNKNOWN]
+            return self._of(request, at, history, seen, features, ignored, since.blocked)
         given = sorted(self.interactions(request.history, instant), key=_chronology)
         history, ignored = self._history(
             [each.item_id for each in given],
             [each.event for each in given],
             [microseconds(each.at) for each in given],
         )
-        return self.of(asked, history, history.items, features, ignored, since.blocked)
+        return self._of(request, at, history, history.items, features, ignored, since.blocked)
 
-    def of(
-        self,
-        request: Request,
-        history: History,
-        seen: Rows,
-        features: Mapping[str, object],
-        ignored: Sequence[str] = (),
-        blocked: Collection[str] = (),
-    ) -> Ask:
+    def of(self, request: Request, history: History, seen: Rows, features: Mapping[str, object]) -> Ask:
         """One request of whom all is known: the past and the features are these, whatever it says of them.
 
         Args:
             history: in catalogue rows, the oldest first; ``seen`` are further rows not to be shown again.
-            ignored: names in the past that the release does not know.
-            blocked: what the user never wants to see, beside what the request says so of.
+        """
+        at = microseconds(request.at or self._clock.now())
+        return self._of(request, at, history, seen, features, (), ())
+
+    def _of(
+        self,
+        request: Request,
+        at: int,
+        history: History,
+        seen: Rows,
+        features: Mapping[str, object],
+        ignored: Sequence[str],
+        blocked: Collection[str],
+    ) -> Ask:
+        """The same at an instant, with names in the past that the release does not know, and with what the
+        user never wants to see, beside what the request says so of.
         """
         ids = self._release.ids
-        at = microseconds(request.at or self._clock.now())
         return Ask(
             query=Query(history=history, at=at, user=features, context=request.context),
-            seen=np.unique(np.concatenate([seen, history.items])),
-            excluded=_sorted(ids.known_rows(request.exclude)),
+            seen=ascending(np.concatenate([seen, history.items])),
+            excluded=self._rows(request.exclude),
             ignored=(*ignored, *(item for item in request.exclude if item not in ids)),
-            blocked=_sorted(ids.known_rows([*request.blocked, *blocked])),
+            blocked=self._rows([*request.blocked, *blocked]),
             user_id=request.user_id,
-            seed=_seed(request.user_id, at) if request.seed is None else request.seed,
+            seed=self._seed(request, at),
             live=request.live,
         )
 
@@ -96,6 +104,16 @@ class Preparation:
             for place, each in enumerate(history)
         ]
 
+    def _seed(self, request: Request, at: int) -> int:
+        if request.seed is not None:
+            return request.seed
+        # Nothing is left to chance where no position explores.
+        return _seed(request.user_id, at) if self._release.config.exploration.rate else 0
+
+    def _rows(self, item_ids: Sequence[str]) -> Rows:
+        """Those of the items that are known, sorted."""
+        return ascending(self._release.ids.known_rows(item_ids)) if item_ids else _NO_ROWS
+
     def _known(self, user_id: str | None) -> UserRecord:
         return (None if user_id is None else self._release.users.record(user_id)) or _NOBODY
 
@@ -106,6 +124,13 @@ class Preparation:
         self._live.ignored(len(unknown))
         ignored.extend(unknown)
         return history
+
+    def _released(self, known: UserRecord) -> tuple[History, list[str]]:
+        """A released past, as :meth:`_history` gives it."""
+        rows, events = known.items.numbers(self._release.ids.row), known.events.numbers(self._events.get)
+        if not (rows.complete and events.complete):
+            return self._history(known.items.texts(), known.events.texts(), known.times.tolist())
+        return History(rows.values, events.values.astype(np.int16), known.times), []
 
     def _history(
         self, items: Sequence[str], events: Sequence[str], times: Sequence[int]
@@ -127,10 +152,6 @@ class Preparation:
             np.asarray(rows, np.int32), np.asarray(codes, np.int16), np.asarray(times, np.int64)
         )
         return history, ignored
-
-
-def _sorted(rows: Rows) -> Rows:
-    return np.unique(rows) if len(rows) else rows
 
 
 def _seed(user_id: str | None, at: int) -> int:

@@ -1,7 +1,8 @@
 """Not too much of one kind."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -16,18 +17,19 @@ class Cap(NamedTuple):
     most: int
 
 
-def capped(order: Places, rows: Rows, caps: Sequence[Cap], k: int) -> Places:
+def capped(order: Iterable[int], rows: Rows, caps: Sequence[Cap], k: int) -> Places:
     """The first ``k`` places of ``order`` that no cap stops; what is stopped does not come back.
 
     Args:
-        order: places of candidates, best first.
+        order: places of candidates, best first; no more of them are asked for than it takes.
         rows: their catalogue rows, by place.
     """
+    return np.fromiter(islice(_passing(order, rows, caps), k), np.int64)
+
+
+def _passing(order: Iterable[int], rows: Rows, caps: Sequence[Cap]) -> Iterator[int]:
     shown: list[Counter[str]] = [Counter() for _ in caps]
-    picked: list[int] = []
-    for place in order.tolist():
-        if len(picked) == k:
-            break
+    for place in order:
         labels = [cap.labels[rows[place]] for cap in caps]
         full = any(
             counts[label] >= cap.most
@@ -36,7 +38,6 @@ def capped(order: Places, rows: Rows, caps: Sequence[Cap], k: int) -> Places:
         )
         if full:
             continue
-        picked.append(place)
         for counts, own in zip(shown, labels, strict=True):
             counts.update(own)
-    return np.asarray(picked, np.int64)
+        yield place

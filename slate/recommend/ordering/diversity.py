@@ -1,5 +1,8 @@
 """Order by score and by difference from what is above."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 
 from slate.recommend.arrays import Floats, Places
@@ -23,22 +26,31 @@ def by_relevance_and_diversity(scores: Floats, embeddings: Floats, k: int, diver
     """
     if diversity == 0.0:
         return by_score(scores, k)
+    return np.fromiter(islice(diverse(scores, embeddings, diversity), k), np.int64)
+
+
+def diverse(scores: Floats, embeddings: Floats, diversity: float) -> Iterator[int]:
+    """The same positions one after the other, for as long as somebody asks for the next."""
     pool = by_score(scores, len(scores))
     if pool.size == 0:
-        return pool
+        return
     relevance = scores[pool].astype(np.float64)
     spread = relevance.max() - relevance.min()
     relevance = (relevance - relevance.min()) / spread if spread > 0 else np.ones_like(relevance)
     vectors = embeddings[pool].astype(np.float64)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors = vectors / np.where(norms > 0, norms, 1.0)
+    vectors /= np.where(norms > 0, norms, 1.0)
+    weighted = (1 - diversity) * relevance
     closest = np.full(len(pool), -1.0)
-    free = np.ones(len(pool), dtype=bool)
-    picked: list[int] = []
-    for _ in range(min(k, len(pool))):
-        value = relevance if not picked else (1 - diversity) * relevance - diversity * closest
-        best = int(np.argmax(np.where(free, value, -np.inf)))
-        picked.append(best)
-        free[best] = False
-        closest = np.maximum(closest, vectors @ vectors[best])
-    return pool[np.asarray(picked, dtype=np.int64)]
+    value = np.empty(len(pool))
+    picked = np.zeros(len(pool), np.bool_)
+    best = 0
+    yield int(pool[best])
+    for _ in range(1, len(pool)):
+        picked[best] = True
+        np.maximum(closest, vectors @ vectors[best], out=closest)
+        np.multiply(closest, diversity, out=value)
+        np.subtract(weighted, value, out=value)
+        value[picked] = -np.inf
+        best = int(value.argmax())
+        yield int(pool[best])

@@ -11,7 +11,7 @@ from slate.recommend.filters.base import Filter, apply_filters
 from slate.recommend.newcomers.columns import embeddings_of, labels_by_row, since_by_row
 from slate.recommend.opened import Opened
 from slate.recommend.ordering.caps import Cap, capped
-from slate.recommend.ordering.diversity import by_relevance_and_diversity
+from slate.recommend.ordering.diversity import by_relevance_and_diversity, diverse
 from slate.recommend.ordering.exploration import explored
 from slate.recommend.ordering.freshness import with_freshness
 from slate.recommend.ordering.relevance import by_score
@@ -19,8 +19,6 @@ from slate.recommend.request import Request, Slate
 from slate.recommend.stages.records import Ask, Picked, Scored
 
 PERSONALISED: Final = "personalised"
-#: How much further to look where caps leave too little.
-_FURTHER: Final = 4
 
 
 class Ordering:
@@ -98,21 +96,15 @@ class Ordering:
 
     def _ordered(self, scored: Scored, scores: Floats, k: int) -> Places:
         """The first ``k`` places by relevance and diversity that no cap stops."""
-        most = k
-        while True:
-            order = self._diverse(scored, scores, most)
-            picked = capped(order, scored.rows, self._caps, k) if self._caps else order
-            if len(picked) >= k or most >= len(scores):
-                return picked
-            most *= _FURTHER
-
-    def _diverse(self, scored: Scored, scores: Floats, k: int) -> Places:
         diversity = self._release.config.diversity
-        if not diversity:
-            # Candidates come best first; only scores that were adjusted put them into another order.
-            return np.arange(min(k, len(scores))) if scores is scored.scores else by_score(scores, k)
-        embeddings = self._embeddings[scored.rows]
-        return by_relevance_and_diversity(scores, embeddings, k, diversity)
+        if diversity:
+            embeddings = self._embeddings[scored.rows]
+            if not self._caps:
+                return by_relevance_and_diversity(scores, embeddings, k, diversity)
+            return capped(diverse(scores, embeddings, diversity), scored.rows, self._caps, k)
+        # Candidates come best first; only scores that were adjusted put them into another order.
+        places = np.arange(len(scores)) if scores is scored.scores else by_score(scores, len(scores))
+        return capped(places.tolist(), scored.rows, self._caps, k) if self._caps else places[:k]
 
     def popular(self, ask: Ask) -> list[tuple[str, float]]:
         """The popular items and their popularity that pass the filters, best first."""

@@ -1,6 +1,6 @@
 import numpy as np
 
-from slate.recommend.ordering.diversity import by_relevance_and_diversity
+from slate.recommend.ordering.diversity import by_relevance_and_diversity, diverse
 from slate.recommend.ordering.relevance import by_score
 
 
@@ -38,3 +38,36 @@ def test_diversity_never_picks_an_unscored_candidate() -> None:
     scores = np.array([0.5, np.nan, 0.4], np.float32)
     embeddings = np.eye(3, dtype=np.float32)
     assert by_relevance_and_diversity(scores, embeddings, 3, 0.9).tolist() == [0, 2]
+
+
+def test_one_after_the_other_they_are_the_same_and_only_as_many_as_are_asked_for() -> None:
+    random = np.random.default_rng(3)
+    scores = random.normal(size=40).astype(np.float32)
+    scores[[4, 17]] = np.nan
+    embeddings = random.normal(size=(40, 3)).astype(np.float32)
+    embeddings[9] = 0.0
+    whole = list(diverse(scores, embeddings, 0.4))
+    assert sorted(whole) == [place for place in range(40) if place not in (4, 17)]
+    for k in (0, 1, 7, 38, 50):
+        assert by_relevance_and_diversity(scores, embeddings, k, 0.4).tolist() == whole[:k]
+    assert whole == _by_definition(scores, embeddings, 0.4)
+
+
+def _by_definition(scores: np.ndarray, embeddings: np.ndarray, diversity: float) -> list[int]:
+    left = [place for place in range(len(scores)) if np.isfinite(scores[place])]
+    low, high = min(scores[left]), max(scores[left])
+    lengths = np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-9)
+    cosines = (embeddings / lengths) @ (embeddings / lengths).T
+    picked = [max(left, key=lambda place: scores[place])]
+    while len(picked) < len(left):
+        others = [place for place in left if place not in picked]
+        picked.append(
+            max(
+                others,
+                key=lambda place: (
+                    (1 - diversity) * (scores[place] - low) / (high - low)
+                    - diversity * max(cosines[place][picked])
+                ),
+            )
+        )
+    return picked

@@ -115,8 +115,9 @@ def checked_vectors(vectors: Float32, dim: int | None, what: str) -> Float32:
             f"{what}: expected an array [n, {expected}], found {list(array.shape)}; "
             "use the query tower and the embeddings of one training"
         )
-    finite = np.isfinite(array).all(axis=1)
-    if not finite.all():
+    known = np.isfinite(array)
+    if np.count_nonzero(known) < array.size:
+        finite = known.all(axis=1)
         row = int(np.argmin(finite))
         raise ModelError(
             f"{what}: row {row} is not finite ({int((~finite).sum())} of {len(array)} are not); "

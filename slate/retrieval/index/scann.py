@@ -3,6 +3,7 @@
 Searchers are rebuilt, never edited: deleting from one with SOAR (Sun et al., 2023) corrupts memory.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -143,14 +144,14 @@ class ScannIndex(CandidateIndex):
         more = max(1.0, k / self.tuned_k)
         effort: dict[str, int] = {}
         if self.kind != "brute_force":
-            effort["pre_reorder_num_neighbors"] = min(self.size, max(k, int(np.ceil(self.reorder * more))))
+            effort["pre_reorder_num_neighbors"] = min(self.size, max(k, math.ceil(self.reorder * more)))
         if self.kind == "tree":
             enough = _LEAF_RESERVE * self.num_leaves * k / self.size
-            effort["leaves_to_search"] = min(self.num_leaves, int(np.ceil(max(self.leaves * more, enough))))
+            effort["leaves_to_search"] = min(self.num_leaves, math.ceil(max(self.leaves * more, enough)))
         rows, scores = self._searcher.search_batched(queries, final_num_neighbors=k, **effort)
         # A short result is padded with row 0 at a distance that is not a number.
         real = ~np.isnan(scores)
-        if real.all():
+        if np.count_nonzero(real) == real.size:
             full = np.full(len(rows), rows.shape[1], np.int32)
             return SearchResult(rows.astype(np.int32), scores.astype(np.float32, copy=False), full)
         order = np.argsort(~real, axis=1, kind="stable")

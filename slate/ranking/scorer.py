@@ -149,14 +149,14 @@ class Ranker:
         """
         lengths = np.asarray([len(rows) for rows in candidates], np.int32)
         self._check(queries, candidates, retrieval_scores, lengths)
-        most = int(lengths.max(initial=0))
-        shape = (len(queries), most)
+        shape = (len(queries), int(lengths.max(initial=0)))
         scores, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         probabilities = np.zeros((*shape, len(self.features.events)), np.float32)
-        chunk = max(1, _PAIRS_AT_ONCE // max(most, 1))
-        for start in range(0, len(queries) if most else 0, chunk):
-            part = slice(start, min(start + chunk, len(queries)))
-            answer = self._answer(queries[part], candidates[part], retrieval_scores[part], most)
+        inputs = self._inputs(queries, candidates, retrieval_scores, shape) if all(shape) else {}
+        chunk = max(1, _PAIRS_AT_ONCE // max(shape[1], 1))
+        for start in range(0, shape[0] if inputs else 0, chunk):
+            part = slice(start, start + chunk)
+            answer = self.answer({name: array[part] for name, array in inputs.items()})
             scores[part] = answer[SCORE]
             values[part] = answer[VALUE]
             probabilities[part] = answer[PROBABILITIES]
@@ -186,17 +186,19 @@ class Ranker:
                     f"{int(np.min(rows))}) of {self.size}; use the catalogue of the same release"
                 )
 
-    def _answer(
-        self, queries: Sequence[Query], candidates: Sequence[Int32], scores: Sequence[Float32], width: int
-    ) -> dict[str, Float32]:
-        """One call of the model."""
-        shape = (len(queries), width)
+    def _inputs(
+        self,
+        queries: Sequence[Query],
+        candidates: Sequence[Int32],
+        scores: Sequence[Float32],
+        shape: tuple[int, int],
+    ) -> dict[str, EncodedArray]:
         rows, given = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
         for place, (own, own_scores) in enumerate(zip(candidates, scores, strict=True)):
             rows[place, : len(own)] = np.asarray(own) + 1
             given[place, : len(own)] = own_scores
         inputs = encode_queries(queries, self.features, self.length)
-        return self.answer({**inputs, _CANDIDATES: rows, _RETRIEVAL_SCORES: given})
+        return {**inputs, _CANDIDATES: rows, _RETRIEVAL_SCORES: given}
 
     def answer(self, inputs: Mapping[str, EncodedArray]) -> dict[str, Float32]:
         """What the SavedModel's signature answers to the same inputs; histories have ``length`` places."""

@@ -1,4 +1,4 @@
-"""Several processes that share a partition. They are spawned, since TensorFlow does not survive a fork."""
+"""Several processes that share a partition, spawned: threads do not survive a fork."""
 
 import multiprocessing
 import os
@@ -14,12 +14,13 @@ from typing import Final
 from slate.errors import SlateError
 from slate.recommend.precompute.progress import Figures
 from slate.recommend.precompute.worker import Task, work
+from slate.retrieval.index.alone import import_scann
 
 _LOOK_S: Final = 1.0
 
 
 def share(task: Task, workers: int) -> Figures:
-    """Let so many processes work on a task, each with its share of the machine's cores.
+    """Let so many processes work on a task.
 
     All come to an end before the first error is raised, so that what could be done is done.
 
@@ -28,7 +29,6 @@ def share(task: Task, workers: int) -> Figures:
     """
     if workers == 1:
         return work(task)
-    threads = max(1, len(os.sched_getaffinity(0)) // workers)
     tasks = [replace(task, partition=part) for part in task.partition.split(workers)]
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, BaseProcess] = {}
@@ -36,7 +36,7 @@ def share(task: Task, workers: int) -> Figures:
     try:
         for own in tasks:
             ours, theirs = context.Pipe(duplex=False)
-            told = (own, theirs, threads, os.getpid())
+            told = (own, theirs, os.getpid())
             process: BaseProcess = context.Process(target=_main, args=told, daemon=True)
             process.start()
             theirs.close()
@@ -77,12 +77,12 @@ def _together(done: Sequence[Figures | BaseException]) -> Figures:
     return total
 
 
-def _main(task: Task, connection: Connection, threads: int, parent: int) -> None:
+def _main(task: Task, connection: Connection, parent: int) -> None:
     # A terminal interrupts the whole group; the parent decides what that means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import_scann()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     try:
-        _limit(threads)
         connection.send(work(task))
     except Exception as error:
         connection.send(error if isinstance(error, SlateError) else _described(error))
@@ -93,13 +93,6 @@ def _described(error: Exception) -> SlateError:
 
     traceback.print_exc()
     return SlateError(f"batch: {type(error).__name__}: {error} (unexpected; the log shows where)")
-
-
-def _limit(threads: int) -> None:
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def _end_with(parent: int) -> None:

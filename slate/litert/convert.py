@@ -1,6 +1,6 @@
 """Compile a function of a trained model for LiteRT."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from slate.litert.diversion import quietly
 def write(
     function: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]],
     inputs: Mapping[str, tf.TensorSpec],
-    holder: tf.Module,
+    variables: Sequence[tf.Variable],
     file: Path,
 ) -> None:
     """Write what ``function`` computes now, its variables as constants.
@@ -23,11 +23,14 @@ def write(
     Args:
         function: takes tensors by name, gives tensors by name.
         inputs: what it takes; a dimension that is None may be of any size.
-        holder: keeps the variables that the function reads.
+        variables: all that the function reads.
 
     Raises:
         ModelError: it uses operations that LiteRT does not have.
     """
+    # Of these alone: what is converted is saved first, with all that hangs on its holder.
+    holder = tf.Module()
+    holder.kept = list(variables)
     traced = tf.function(function, input_signature=[dict(inputs)], autograph=False)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([traced.get_concrete_function()], holder)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]

@@ -70,7 +70,7 @@ class ServedRanker(tf.Module):
         specification[CANDIDATES] = tf.TensorSpec([None, None], tf.int32, name=CANDIDATES)
         specification[RETRIEVAL_SCORES] = tf.TensorSpec([None, None], tf.float32, name=RETRIEVAL_SCORES)
         self._inputs, self._history = specification, config.history
-        self.score = tf.function(self._score, input_signature=[specification])
+        self.score = tf.function(self._score, input_signature=[specification], autograph=False)
         self._item, self._item_inputs = _item(model)
 
     @property
@@ -83,12 +83,12 @@ class ServedRanker(tf.Module):
         answer = self._answer(tensors, self._model.items.lookup(), tf.constant(self._model.popularity))
         return {name: answer[name].numpy() for name in OUTPUTS}
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def score_and_interaction(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The served answer, and the probability of any interaction, float32 [n, m]."""
         return self._answer(inputs, lambda rows: tf.gather(self.item_table, rows), self.popularity)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def answer_over(
         self, inputs: Mapping[str, tf.Tensor], table: tf.Tensor, popularity: tf.Tensor
     ) -> dict[str, tf.Tensor]:
@@ -116,8 +116,8 @@ class ServedRanker(tf.Module):
         }
         for name, shape in shapes.items():
             specification[name] = tf.TensorSpec(shape, tf.float32, name=name)
-        convert.write(self._score_known, specification, self, directory / SCORE_FILE)
-        convert.write(self._item, self._item_inputs, self, directory / ITEM_FILE)
+        convert.write(self._score_known, specification, self._variables, directory / SCORE_FILE)
+        convert.write(self._item, self._item_inputs, self._variables, directory / ITEM_FILE)
 
     def _score_known(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         known = Known(inputs[CANDIDATE_VECTORS], inputs[HISTORY_VECTORS], inputs[POPULARITY])

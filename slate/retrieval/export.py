@@ -49,14 +49,14 @@ class ServedQueryTower(tf.Module):
         self._embed, self._embed_known = model.embed, model.embed_known
         self.item_table = tf.Variable(table, trainable=False, name="item_table")
         self._inputs = {name: _spec(name, array) for name, array in example.items()}
-        self.serve = tf.function(self._serve, input_signature=[self._inputs])
+        self.serve = tf.function(self._serve, input_signature=[self._inputs], autograph=False)
 
     def save(self, directory: Path) -> None:
         """Write the SavedModel, and beside it the same compiled, which takes vectors from outside."""
         tf.saved_model.save(self, str(directory), signatures={TOWER_SIGNATURE: self.serve})
         vectors = tf.TensorSpec([None, None, self.item_table.shape[1]], tf.float32, name=HISTORY_VECTORS)
         inputs = {**self._inputs, HISTORY_VECTORS: vectors}
-        convert.write(self._serve_known, inputs, self, directory / EMBED_FILE)
+        convert.write(self._serve_known, inputs, self._weights, directory / EMBED_FILE)
 
     def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         return {EMBEDDING: self._embed(inputs, self.item_table)}
@@ -105,7 +105,7 @@ class ServedNewcomers(tf.Module):
 
     def save(self, file: Path) -> None:
         """Write it compiled."""
-        convert.write(self._serve, self._inputs, self, file)
+        convert.write(self._serve, self._inputs, self._weights, file)
 
     def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         vectors = tf.zeros([tf.shape(inputs[COUNTED])[0], 1]) + self._shared

@@ -22,3 +22,9 @@ except ValueError:
 def test_only_chatter_is_dropped() -> None:
     done = subprocess.run([sys.executable, "-c", SAID], capture_output=True, text=True, check=True)
     assert done.stderr == "before\nwhat matters\nINFO is no beginning\nafter\n"
+
+
+def test_a_process_without_a_file_of_errors_goes_on() -> None:
+    code = "import os; from slate.litert.diversion import quietly; os.close(2)\nwith quietly(): print('done')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "done\n"

@@ -15,7 +15,8 @@ from benchmarks.serving.synthetic import Size, clusters_of, dataset_config
 from slate.config import RankingConfig, RetrievalConfig
 from slate.data.features import EncodedArray
 from slate.data.holdout import Split
-from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, Items, RankingModel, Scale
+from slate.ranking.model import Items, RankingModel, Scale
+from slate.ranking.scorer import CANDIDATES, RANKS, RETRIEVAL_SCORES
 from slate.ranking.served import ServedRanker
 from slate.retrieval.export import export
 from slate.retrieval.query import Query, encode_queries

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from slate.data.features import EncodedArray
 from slate.ranking.metrics import Lists, list_metrics, value_metrics
-from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, RankingModel
+from slate.ranking.model import RankingModel
 from slate.ranking.occasions import Occasions, Parts, Pools, positives_of
 from slate.ranking.sampling import Sampler, odds_divided
-from slate.ranking.scorer import PROBABILITIES, SCORE, VALUE
+from slate.ranking.scorer import CANDIDATES, PROBABILITIES, RANKS, RETRIEVAL_SCORES, SCORE, VALUE
 from slate.ranking.served import INTERACTION, ServedRanker
 
 Int64 = npt.NDArray[np.int64]

@@ -16,6 +16,7 @@ from slate.config import RankingConfig
 from slate.data.features import EncodedArray, FeatureEncoder, FeatureSpace
 from slate.ranking.attention import TargetAttention
 from slate.ranking.crossed import CrossedDense
+from slate.ranking.scorer import CANDIDATES, RANKS, RETRIEVAL_SCORES
 from slate.retrieval.layers import FeatureEmbedding, drop, keep_mask
 from slate.retrieval.query import (
     CONTEXT_PREFIX,
@@ -28,10 +29,6 @@ from slate.retrieval.weights import id_codes
 
 Float32 = npt.NDArray[np.float32]
 Lookup = Callable[[tf.Tensor], tf.Tensor]
-
-CANDIDATES: Final = "candidates"
-RETRIEVAL_SCORES: Final = "retrieval_scores"
-RANKS: Final = "ranks"
 
 #: Items with fewer training interactions share one id vector.
 LEAST_COUNT: Final = 1

@@ -29,15 +29,15 @@ VALUE: Final = "value"
 OUTPUTS: Final = (SCORE, PROBABILITIES, VALUE)
 VECTOR: Final = "vector"
 POPULARITY: Final = "popularity"
+CANDIDATES: Final = "candidates"
+RETRIEVAL_SCORES: Final = "retrieval_scores"
+RANKS: Final = "ranks"
 CANDIDATE_VECTORS: Final = "candidate_vectors"
 #: Of the compiled functions, and of the tables beside them.
 SCORE_FILE: Final = "score.tflite"
 ITEM_FILE: Final = "item.tflite"
 TABLE_FILE: Final = "item_table.npy"
 POPULARITY_FILE: Final = "popularity.npy"
-_CANDIDATES: Final = "candidates"
-_RETRIEVAL_SCORES: Final = "retrieval_scores"
-_RANKS: Final = "ranks"
 
 #: Pairs of a query and a candidate that go through the model at once: what it computes for more does not
 #: stay in a core's own cache.
@@ -99,7 +99,7 @@ class Ranker:
         vectors, popularity = (table.read(directory / name, spare) for name in (TABLE_FILE, POPULARITY_FILE))
         expected = set(score.inputs)
         given = set(encode_queries([], features, 1)) | {
-            *(_CANDIDATES, _RETRIEVAL_SCORES, _RANKS),
+            *(CANDIDATES, RETRIEVAL_SCORES, RANKS),
             *(CANDIDATE_VECTORS, HISTORY_VECTORS, POPULARITY),
         }
         if expected != given:
@@ -198,18 +198,16 @@ class Ranker:
             rows[place, : len(own)] = np.asarray(own) + 1
             given[place, : len(own)] = own_scores
         inputs = encode_queries(queries, self.features, self.length)
-        return {**inputs, _CANDIDATES: rows, _RETRIEVAL_SCORES: given}
+        return {**inputs, CANDIDATES: rows, RETRIEVAL_SCORES: given}
 
     def answer(self, inputs: Mapping[str, EncodedArray]) -> dict[str, Float32]:
         """What the SavedModel's signature answers to the same inputs; histories have ``length`` places."""
-        candidates, history = (
-            np.asarray(inputs[name], np.int32) - 1 for name in (_CANDIDATES, HISTORY_ITEMS)
-        )
+        candidates, history = (np.asarray(inputs[name], np.int32) - 1 for name in (CANDIDATES, HISTORY_ITEMS))
         # Padding takes the first row; what it gives is hidden in the end.
         return self._score(
             {
                 **inputs,
-                _RANKS: _ranks(np.asarray(inputs[_RETRIEVAL_SCORES], np.float32), candidates >= 0),
+                RANKS: _ranks(np.asarray(inputs[RETRIEVAL_SCORES], np.float32), candidates >= 0),
                 CANDIDATE_VECTORS: self._vectors.take(candidates, axis=0, mode="clip"),
                 HISTORY_VECTORS: self._vectors.take(history, axis=0, mode="clip"),
                 POPULARITY: self._popularity.take(candidates, mode="clip"),

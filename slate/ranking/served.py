@@ -15,14 +15,17 @@ import tensorflow as tf
 from slate.config import Event, RankingConfig
 from slate.data.features import EncodedArray
 from slate.litert import convert
-from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, Known, Lookup, Outputs, RankingModel
+from slate.ranking.model import Known, Lookup, Outputs, RankingModel
 from slate.ranking.scorer import (
     CANDIDATE_VECTORS,
+    CANDIDATES,
     ITEM_FILE,
     OUTPUTS,
     POPULARITY,
     POPULARITY_FILE,
     PROBABILITIES,
+    RANKS,
+    RETRIEVAL_SCORES,
     SCORE,
     SCORE_FILE,
     SIGNATURE,
@@ -30,17 +33,14 @@ from slate.ranking.scorer import (
     VALUE,
     VECTOR,
 )
+from slate.retrieval import specifications
 from slate.retrieval.query import (
     EMBEDDING,
-    HISTORY_AGES,
-    HISTORY_EVENTS,
-    HISTORY_ITEMS,
     HISTORY_VECTORS,
     ITEM_PREFIX,
 )
 
 INTERACTION: Final = "interaction"
-_MATRICES: Final = (HISTORY_ITEMS, HISTORY_EVENTS, HISTORY_AGES, CANDIDATES, RETRIEVAL_SCORES)
 
 
 class ServedRanker(tf.Module):
@@ -66,10 +66,10 @@ class ServedRanker(tf.Module):
         self._by_value = np.asarray(by_value, np.float32)
         self.item_table = tf.Variable(model.items.table(), trainable=False, name="item_table")
         self.popularity = tf.Variable(model.popularity, trainable=False, name="popularity")
-        specification = {name: _specification(name, array) for name, array in encoded.items()}
+        specification = specifications.of_queries(encoded)
         specification[CANDIDATES] = tf.TensorSpec([None, None], tf.int32, name=CANDIDATES)
         specification[RETRIEVAL_SCORES] = tf.TensorSpec([None, None], tf.float32, name=RETRIEVAL_SCORES)
-        self._inputs, self._history = specification, config.history
+        self._encoded, self._history = encoded, config.history
         self.score = tf.function(self._score, input_signature=[specification], autograph=False)
         self._item, self._item_inputs = _item(model)
 
@@ -104,11 +104,11 @@ class ServedRanker(tf.Module):
         table, popularity = self.item_table.numpy(), self.popularity.numpy()
         np.save(directory / TABLE_FILE, table)
         np.save(directory / POPULARITY_FILE, popularity)
-        specification = dict(self._inputs)
-        for name in (HISTORY_ITEMS, HISTORY_EVENTS, HISTORY_AGES):
-            specification[name] = tf.TensorSpec([None, self._history], specification[name].dtype, name=name)
+        specification = specifications.of_queries(self._encoded, self._history)
+        specification[CANDIDATES] = tf.TensorSpec([None, None], tf.int32, name=CANDIDATES)
         pairs, width = [None, None], table.shape[1]
         shapes = {
+            RETRIEVAL_SCORES: pairs,
             CANDIDATE_VECTORS: [*pairs, width],
             HISTORY_VECTORS: [None, self._history, width],
             POPULARITY: pairs,
@@ -179,11 +179,6 @@ def ranks(scores: tf.Tensor, usable: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.searchsorted(ordered, losses, side="left"), tf.float32)
 
 
-def _specification(name: str, array: EncodedArray) -> tf.TensorSpec:
-    rest = [None] if name in _MATRICES else list(array.shape[1:])
-    return tf.TensorSpec([None, *rest], array.dtype, name=name)
-
-
 def _item(model: RankingModel) -> tuple[Any, dict[str, tf.TensorSpec]]:
     """What an item that was never trained on adds to the tables, its vector and its popularity; its inputs.
 
@@ -201,8 +196,5 @@ def _item(model: RankingModel) -> tuple[Any, dict[str, tf.TensorSpec]]:
         return {VECTOR: vectors, POPULARITY: tf.fill([count], tf.constant(model.unwanted, tf.float32))}
 
     dim = None if items.linear else items.projection.shape[0]
-    specification = {EMBEDDING: tf.TensorSpec([None, dim], tf.float32, name=EMBEDDING)}
-    for feature, array in items.arrays.items():
-        name = ITEM_PREFIX + feature
-        specification[name] = tf.TensorSpec([None, *array.shape[1:]], array.dtype, name=name)
-    return item, specification
+    embedding = tf.TensorSpec([None, dim], tf.float32, name=EMBEDDING)
+    return item, {EMBEDDING: embedding, **specifications.of_items(items.arrays)}

@@ -13,9 +13,10 @@ import tensorflow as tf
 from slate.config import RankingConfig
 from slate.data.features import EncodedArray, FeatureSpace
 from slate.errors import ModelError
-from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, Items, Outputs, RankingModel, Scale
+from slate.ranking.model import Items, Outputs, RankingModel, Scale
 from slate.ranking.occasions import Occasions, Parts, positives_of
 from slate.ranking.sampling import Sampler, Samples
+from slate.ranking.scorer import CANDIDATES, RANKS, RETRIEVAL_SCORES
 from slate.ranking.start import Start
 from slate.retrieval.adam import Adam
 

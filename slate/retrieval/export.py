@@ -11,14 +11,12 @@ import tensorflow as tf
 from slate import columns
 from slate.data.features import EncodedArray
 from slate.litert import convert
+from slate.retrieval import specifications
 from slate.retrieval.query import (
     CANDIDATE_FILE,
     COUNTED,
     EMBED_FILE,
     EMBEDDING,
-    HISTORY_AGES,
-    HISTORY_EVENTS,
-    HISTORY_ITEMS,
     HISTORY_VECTORS,
     ITEM_PREFIX,
     TOWER_SIGNATURE,
@@ -28,8 +26,6 @@ from slate.retrieval.two_tower import TwoTower
 from slate.retrieval.weights import SHARED
 
 QUERY_TOWER: Final = "query_tower"
-
-_SEQUENCES = (HISTORY_ITEMS, HISTORY_EVENTS, HISTORY_AGES)
 
 
 class ServedQueryTower(tf.Module):
@@ -48,7 +44,7 @@ class ServedQueryTower(tf.Module):
         self._weights = list(model.query_tower.trainable_variables)
         self._embed, self._embed_known = model.embed, model.embed_known
         self.item_table = tf.Variable(table, trainable=False, name="item_table")
-        self._inputs = {name: _spec(name, array) for name, array in example.items()}
+        self._inputs = specifications.of_queries(example)
         self.serve = tf.function(self._serve, input_signature=[self._inputs], autograph=False)
 
     def save(self, directory: Path) -> None:
@@ -63,11 +59,6 @@ class ServedQueryTower(tf.Module):
 
     def _serve_known(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         return {EMBEDDING: self._embed_known(inputs, inputs[HISTORY_VECTORS])}
-
-
-def _spec(name: str, array: EncodedArray) -> tf.TensorSpec:
-    shape = [None, None] if name in _SEQUENCES else [None, *array.shape[1:]]
-    return tf.TensorSpec(shape, array.dtype, name=name)
 
 
 def export(model: TwoTower, queries: Mapping[str, EncodedArray], out: Path) -> None:
@@ -98,10 +89,8 @@ class ServedNewcomers(tf.Module):
         self._embed = None if tower.features is None else tower.features.call
         self._names = tuple(tower.content)
         self._shared = tf.constant(tower.ids.numpy()[SHARED])
-        self._inputs = {COUNTED: tf.TensorSpec([None], tf.int32, name=COUNTED)}
-        for feature, array in tower.content.items():
-            name = ITEM_PREFIX + feature
-            self._inputs[name] = tf.TensorSpec([None, *array.shape[1:]], array.dtype, name=name)
+        counted = tf.TensorSpec([None], tf.int32, name=COUNTED)
+        self._inputs = {COUNTED: counted, **specifications.of_items(tower.content)}
 
     def save(self, file: Path) -> None:
         """Write it compiled."""

@@ -165,7 +165,7 @@ class QueryEncoder:
             longest = min(max(len(query.history.items) for query in chunk), self.length)
             inputs = encode_queries(chunk, self.features, max(longest, 1))
             answers.append(self.answer(inputs)[EMBEDDING])
-        return answers[1] if len(answers) == 2 else np.concatenate(answers)
+        return np.concatenate(answers)
 
     def answer(self, inputs: Mapping[str, EncodedArray]) -> dict[str, npt.NDArray[np.float32]]:
         """What the SavedModel's signature answers to the same inputs."""

@@ -84,21 +84,16 @@ def write_tower(splits: Path, out: Path, embeddings: npt.NDArray[np.float32], le
     import tensorflow as tf
 
     from slate.litert import convert
+    from slate.retrieval.specifications import of_queries
 
     data = Split.open(splits)
-    inputs = encode_queries([], data.features, length)
 
     def serve(given: Mapping[str, Any]) -> dict[str, Any]:
         present = tf.cast(given[HISTORY_ITEMS] > 0, tf.float32)
         total = tf.reduce_sum(given[HISTORY_VECTORS] * tf.expand_dims(present, -1), axis=1)
         return {"embedding": total / tf.maximum(tf.reduce_sum(present, axis=1, keepdims=True), 1.0)}
 
-    specification = {
-        name: tf.TensorSpec(
-            [None, None] if name.startswith("history_") else [None, *array.shape[1:]], array.dtype, name=name
-        )
-        for name, array in inputs.items()
-    }
+    specification = of_queries(encode_queries([], data.features, length))
     dim = embeddings.shape[1]
     specification[HISTORY_VECTORS] = tf.TensorSpec([None, None, dim], tf.float32, name=HISTORY_VECTORS)
     (out / "query_tower").mkdir(parents=True)

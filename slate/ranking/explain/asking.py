@@ -12,8 +12,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from slate.data.features import EncodedArray
-from slate.ranking.model import CANDIDATES, RANKS, RETRIEVAL_SCORES, Items, RankingModel
-from slate.ranking.scorer import SCORE
+from slate.ranking.model import Items, RankingModel
+from slate.ranking.scorer import CANDIDATES, RANKS, RETRIEVAL_SCORES, SCORE
 from slate.ranking.served import INTERACTION, ServedRanker
 from slate.ranking.served import ranks as ranks_of
 from slate.retrieval.query import HISTORY_ITEMS

@@ -10,7 +10,7 @@ WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
   $(BIN)/pytest -m "not slow" -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup run check-infra test coverage test-slow check lint types imports golden lock clean
+.PHONY: help setup run check-infra test retry coverage test-slow check lint types imports golden lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -31,6 +31,11 @@ run: setup ## the main job on MovieLens-100K: data -> models -> gate -> sealed r
 
 test: setup ## the tests, without those marked slow
 	$(PYTEST)
+
+retry: setup ## the tests that failed last, once more, one after the other; no more than three
+	@test "$$($(BIN)/pytest -q --collect-only --last-failed --last-failed-no-failures none -m "not slow" 2>/dev/null | grep -c ::)" -le 3 || \
+	  { echo "More than three tests failed: none is tried again"; exit 1; }
+	$(BIN)/pytest --last-failed --last-failed-no-failures none -m "not slow"
 
 coverage: setup ## the same with branch coverage, which takes twice the time
 	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=xml

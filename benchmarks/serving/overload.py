@@ -1,5 +1,6 @@
 """More than a server can do: what it still answers well, how fast it refuses, how soon it recovers."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from benchmarks.serving.contenders import Running
 from benchmarks.serving.drive import Bench
 from benchmarks.serving.generator import Record
-from benchmarks.serving.summary import latencies
+from benchmarks.serving.summary import latencies, medians
 from benchmarks.serving.worlds import World
 
 MULTIPLES: Final = (1, 2, 5, 10)
@@ -33,10 +34,22 @@ def measure(
                 "recovery_s": round(recovery(after, bench.deadline_ms), 3),
             }
         )
-    peak = max(each["goodput"] for each in found)
-    for each in found:
-        each["of_peak"] = round(each["goodput"] / peak, 3) if peak else None
     return found
+
+
+def together(rounds: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """The medians of several rounds, all failures, and the goodput at each load over what it could be: the
+    best at any load, or what was offered where that was less.
+    """
+    steps = [
+        {**medians(each), "failed": sum(round_["failed"] for round_ in each)}
+        for each in zip(*rounds, strict=True)
+    ]
+    peak = max(step["goodput"] for step in steps)
+    for step in steps:
+        could = min(peak, step["offered"])
+        step["of_peak"] = round(step["goodput"] / could, 3) if could else None
+    return steps
 
 
 def recovery(record: Record, deadline_ms: float) -> float:

@@ -25,6 +25,7 @@ class Plan:
     capacity_s: float
     latency_rounds: int
     latency_s: float
+    overload_rounds: int
     overload_s: float
     after_s: float
     noop_rounds: int
@@ -44,6 +45,7 @@ FULL: Final = Plan(
     capacity_s=2.0,
     latency_rounds=3,
     latency_s=3.0,
+    overload_rounds=3,
     overload_s=4.0,
     after_s=5.5,
     noop_rounds=3,
@@ -62,6 +64,7 @@ QUICK: Final = Plan(
     capacity_s=1.2,
     latency_rounds=2,
     latency_s=1.5,
+    overload_rounds=1,
     overload_s=1.5,
     after_s=2.0,
     noop_rounds=1,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from benchmarks.serving.contenders import CONTENDERS, SLATE, STOCK, Running
 from benchmarks.serving.drive import Bench
 from benchmarks.serving.environments import ROOT, MissingError
 from benchmarks.serving.plan import Plan
+from benchmarks.serving.summary import median, medians
 from benchmarks.serving.synthetic import Size
 from benchmarks.serving.worlds import World, synthetic
 
@@ -122,9 +122,9 @@ class Session:
                     capacities[name].append(capacity.find(self.bench, servers[name], world, plan.capacity_s))
         found["capacity"] = {
             name: {
-                "saturation": _median(c.saturation for c in each),
-                "peak_goodput": _median(c.peak_goodput for c in each),
-                "closed": _median(c.closed for c in each),
+                "saturation": median(c.saturation for c in each),
+                "peak_goodput": median(c.peak_goodput for c in each),
+                "closed": median(c.closed for c in each),
                 "rounds": len(each),
                 "steps": [step for c in each for step in c.steps],
             }
@@ -135,16 +135,19 @@ class Session:
             if STOCK in servers and found["capacity"][STOCK]["saturation"]:
                 rates["shared"] = SHARE * found["capacity"][STOCK]["saturation"]
             found["latency"] = self._latency(world, servers, rates)
-        if more and self.wants("overload") and SLATE in servers and found["capacity"][SLATE]["saturation"]:
-            for name in self._turns({SLATE: servers[SLATE]}, f"{world.name}: overload", world):
-                found["overload"] = overload.measure(
-                    self.bench,
-                    servers[name],
-                    world,
-                    found["capacity"][name]["saturation"],
-                    plan.overload_s,
-                    plan.after_s,
+        saturation = found["capacity"].get(SLATE, {}).get("saturation")
+        if more and self.wants("overload") and saturation:
+            found["overload"] = self._overload(world, servers[SLATE], saturation)
+
+    def _overload(self, world: World, running: Running, saturation: float) -> list[dict[str, Any]]:
+        plan, seen = self.plan, []
+        for round_ in range(plan.overload_rounds):
+            about = f"{world.name}: overload, round {round_ + 1} of {plan.overload_rounds}"
+            for _ in self._turns({SLATE: running}, about, world):
+                seen.append(
+                    overload.measure(self.bench, running, world, saturation, plan.overload_s, plan.after_s)
                 )
+        return overload.together(seen)
 
     def _latency(
         self, world: World, servers: Mapping[str, Running], rates: Mapping[str, float]
@@ -202,13 +205,3 @@ class Session:
         if done.returncode:
             raise MissingError(f"{module}: {log.read_text(errors='replace')[-600:].strip()}")
         return json.loads(done.stdout.splitlines()[-1])
-
-
-def medians(seen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The median of each figure; None where it was never there."""
-    return {name: _median(each[name] for each in seen if each[name] is not None) for name in seen[0]}
-
-
-def _median(values: Iterable[float]) -> float | None:
-    listed = list(values)
-    return round(statistics.median(listed), 3) if listed else None

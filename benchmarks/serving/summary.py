@@ -1,5 +1,7 @@
 """What a record of requests says, in numbers."""
 
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,3 +81,14 @@ def percentile(values: Floats, share: float) -> float | None:
     if not len(values):
         return None
     return float(np.percentile(values, share, method="higher"))
+
+
+def medians(seen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The median of each figure; None where it was never there."""
+    return {name: median(each[name] for each in seen if each[name] is not None) for name in seen[0]}
+
+
+def median(values: Iterable[float]) -> float | None:
+    """To three decimals; None of nothing."""
+    listed = list(values)
+    return round(statistics.median(listed), 3) if listed else None

@@ -61,7 +61,7 @@ def _of_world(name: str, world: Mapping[str, Any]) -> Iterator[Target]:
 
 def _of_overload(name: str, steps: list[Mapping[str, Any]]) -> Iterator[Target]:
     said: list[tuple[str, str, float, bool, Callable[[list[float]], float]]] = [
-        ("goodput over its peak, 1 to 10 times saturation", "of_peak", 0.9, False, min),
+        ("goodput over its peak or what was offered, 1 to 10 times saturation", "of_peak", 0.9, False, min),
         ("p99 of refusals, ms", "refused_p99", 10.0, True, max),
         ("recovery from overload, s", "recovery_s", 5.0, True, max),
     ]

@@ -1,13 +1,14 @@
 """From records to figures, targets and pages, on records with known answers."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from benchmarks.serving.capacity import climb, sustained
 from benchmarks.serving.generator import BROKEN, TIMED_OUT, Record
-from benchmarks.serving.overload import recovery
-from benchmarks.serving.session import medians
-from benchmarks.serving.summary import percentile, summarise
+from benchmarks.serving.overload import recovery, together
+from benchmarks.serving.summary import medians, percentile, summarise
 from benchmarks.serving.swaps import told
 from benchmarks.serving.table import markdown
 from benchmarks.serving.targets import targets
@@ -101,6 +102,21 @@ def test_requests_planned_in_a_swap_are_told_from_the_steady_ones() -> None:
     assert (later["requests"], later["failed"]) == (24, 0)
 
 
+def test_overloads_are_medians_of_their_best_or_of_what_was_offered() -> None:
+    def step(multiple: int, goodput: float, failed: int = 0) -> dict[str, Any]:
+        return {"multiple": multiple, "offered": 100.0 * multiple, "goodput": goodput, "failed": failed}
+
+    rounds = [
+        [step(1, 96.0), step(2, 60.0, failed=1)],
+        [step(1, 99.0), step(2, 120.0, failed=2)],
+        [step(1, 90.0), step(2, 126.0)],
+    ]
+    assert together(rounds) == [
+        {**step(1, 96.0), "of_peak": 0.96},
+        {**step(2, 120.0, failed=3), "of_peak": 1.0},
+    ]
+
+
 def test_medians_pass_over_what_was_never_there() -> None:
     assert medians([{"a": 1, "b": None}, {"a": 3, "b": None}, {"a": 9, "b": 4}]) == {"a": 3, "b": 4}
 
@@ -164,7 +180,7 @@ def test_targets_are_judged_by_the_issue_s_bounds() -> None:
         "made-up: sustained throughput over the bare stages": (0.75, True),
         "made-up: p99 at 100 requests a second, ms": (12.0, True),
         "made-up: first request over steady p99": (2.5, False),
-        "made-up: goodput over its peak, 1 to 10 times saturation": (0.8, False),
+        "made-up: goodput over its peak or what was offered, 1 to 10 times saturation": (0.8, False),
         "made-up: p99 of refusals, ms": (9.0, True),
         "made-up: recovery from overload, s": (1.0, True),
         "requests that compute nothing, over stock KServe": (4.5, True),

@@ -16,18 +16,25 @@ BATCHES: Final = (1, 4, 8, 16, 32, 64)
 _USERS: Final = 2_000
 
 
-def measure(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
-    """Figures by batch size."""
+def opened(folder: Path) -> tuple[Any, list[str]]:
+    """The stages of a release, and some of its users in an order of chance."""
     import random
 
     from slate.recommend.online.load import load
-    from slate.recommend.request import Request
     from slate.recommend.users import UserStore
     from slate.release.verify import verify_directory
 
-    funnel: Any = load(folder, verify_directory(folder)).funnel
+    funnel = load(folder, verify_directory(folder)).funnel
     users = UserStore(folder / "users/users.parquet").sample(_USERS)
     random.Random(1).shuffle(users)
+    return funnel, users
+
+
+def measure(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
+    """Figures by batch size."""
+    from slate.recommend.request import Request
+
+    funnel, users = opened(folder)
     found = {}
     for size in BATCHES:
         batches = [

@@ -163,12 +163,16 @@ class Session:
                         servers[name], world, rate, self.plan.latency_s, seed=round_ + 1
                     )
                     seen[kind][name].append(told.plain())
+        self.say(f"{world.name}: the four stages without a server at the same rates")
+        words = [str(world.folder), str(self.plan.latency_s), str(self.plan.latency_rounds)]
+        alone = self._child("paced", *words, *map(str, rates.values()))
         return {
             kind: {
                 "rate": round(rate, 1),
                 "servers": {name: medians(told) for name, told in seen[kind].items()},
+                "alone": told_alone,
             }
-            for kind, rate in rates.items()
+            for (kind, rate), told_alone in zip(rates.items(), alone, strict=True)
         }
 
     def _turns(self, servers: Mapping[str, Running], about: str, world: World) -> Iterable[str]:

@@ -59,7 +59,8 @@ def _world(world: Mapping[str, Any]) -> Iterable[str]:
                 told = world["latency"][kind]
                 yield f"### At {title}, {told['rate']:g} requests/s"
                 yield _by_server(
-                    told["servers"], ("goodput", "p50", "p90", "p99", "p999", "failed", "lateness_p99")
+                    {**told["servers"], "*the stages alone*": told["alone"]},
+                    ("goodput", "p50", "p90", "p99", "p999", "failed", "lateness_p99"),
                 )
     if "overload" in world:
         yield "### Overload"

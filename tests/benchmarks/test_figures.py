@@ -1,6 +1,6 @@
 """From records to figures, targets and pages, on records with known answers."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from benchmarks.serving.capacity import climb, sustained
 from benchmarks.serving.generator import BROKEN, TIMED_OUT, Record
 from benchmarks.serving.overload import recovery, together
+from benchmarks.serving.paced import answered
 from benchmarks.serving.summary import medians, percentile, summarise
 from benchmarks.serving.swaps import told
 from benchmarks.serving.table import markdown
@@ -152,8 +153,12 @@ RESULTS = {
                 "kserve": {"saturation": 100.0, "peak_goodput": 110.0},
             },
             "latency": {
-                "shared": {"rate": 80.0, "servers": {"slate": figures(10.0), "kserve": figures(30.0)}},
-                "fixed": {"rate": 100.0, "servers": {"slate": figures(12.0)}},
+                "shared": {
+                    "rate": 80.0,
+                    "servers": {"slate": figures(10.0), "kserve": figures(30.0)},
+                    "alone": figures(4.0),
+                },
+                "fixed": {"rate": 100.0, "servers": {"slate": figures(12.0)}, "alone": figures(5.0)},
             },
             "overload": [
                 {**figures(20.0), "multiple": 1, "of_peak": 1.0, "recovery_s": 0.0, "refused_p99": None},
@@ -196,6 +201,7 @@ def test_the_page_names_what_was_missed_and_what_was_not_measured() -> None:
     page = markdown({**RESULTS, "targets": [target.plain() for target in targets(RESULTS)]})
     assert "| made-up: p99 over stock KServe's at 80% of its saturation | ≤ 0.25 | 0.333 | **no** |" in page
     assert "| mlserver | has no environment \\| at all |" in page
+    assert page.count("| *the stages alone* |") == 2
     assert "| score | hangs | 203 | popular |" in page
 
 
@@ -208,3 +214,22 @@ def test_a_picture_of_whatever_was_measured(tmp_path: object) -> None:
     assert draw(RESULTS, out)
     assert "sustained requests/s" in out.read_text(encoding="utf-8")
     assert not draw({"worlds": {}}, out)
+
+
+def test_the_stages_alone_take_what_is_due_together_and_wait_for_the_rest() -> None:
+    import time
+
+    class Funnel:
+        batches: ClassVar[list[list[int]]] = []
+
+        def slates(self, requests: list[int]) -> None:
+            self.batches.append(requests)
+            time.sleep(0.05)
+
+    planned = np.array([0.0, 0.01, 0.02, 0.03, 0.2])
+    made = answered(Funnel(), list(range(5)), planned)
+    assert Funnel.batches == [[0], [1, 2, 3], [4]]
+    waits = made.done - made.intended
+    assert waits[3] > 0.06, "it waited for the first and was worked at"
+    assert 0.05 <= waits[4] < 0.3
+    assert made.good.all()

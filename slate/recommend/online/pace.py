@@ -22,30 +22,16 @@ class Cost:
 
     def __init__(self) -> None:
         self._sizes = self._seconds = self._squares = self._products = 0.0
-
-    @property
-    def each(self) -> float:
-        """Seconds a request in batches like the last ones; 0 until something was learnt."""
-        return self._seconds / self._sizes if self._sizes else 0.0
-
-    @property
-    def more(self) -> float:
-        """Seconds by which one more request lengthens a batch."""
-        each = self.each
-        variance = self._squares - self._sizes**2
-        covariance = self._products - self._sizes * self._seconds
-        slope = (covariance + _BELIEVED * each) / (variance + _BELIEVED)
-        return min(each, max(_LEAST * each, slope))
-
-    @property
-    def fixed(self) -> float:
-        """Seconds of a batch that do not depend on its size."""
-        return self._seconds - self.more * self._sizes
+        #: Seconds a request in batches like the last ones; 0 until something was learnt.
+        self.each = 0.0
+        #: Seconds by which one more request lengthens a batch.
+        self.more = 0.0
+        #: Seconds of a batch that do not depend on its size.
+        self.fixed = 0.0
 
     def within(self, seconds: float) -> float:
         """How many requests a batch may hold to take so long; may be below 1, infinite while unknown."""
-        more = self.more
-        return (seconds - self.fixed) / more if more else math.inf
+        return (seconds - self.fixed) / self.more if self.more else math.inf
 
     def learn(self, requests: int, seconds: float) -> None:
         """A batch of so many requests took so long."""
@@ -54,6 +40,13 @@ class Cost:
         self._seconds += weight * (seconds - self._seconds)
         self._squares += weight * (requests**2 - self._squares)
         self._products += weight * (requests * seconds - self._products)
+        # Asked far more often than learnt.
+        self.each = each = self._seconds / self._sizes
+        variance = self._squares - self._sizes**2
+        covariance = self._products - self._sizes * self._seconds
+        slope = (covariance + _BELIEVED * each) / (variance + _BELIEVED)
+        self.more = min(each, max(_LEAST * each, slope))
+        self.fixed = self._seconds - self.more * self._sizes
 
 
 class Pace:
@@ -68,12 +61,19 @@ class Pace:
         self._allowed = dict(allowed)
         self._costs = {part: Cost() for part in allowed}
         self._limit = most
-        self.most = most
+        self._most: int | None = most
+
+    @property
+    def most(self) -> int:
+        """How many requests a batch may hold now."""
+        if self._most is None:
+            fits = (cost.within(self._allowed[name]) for name, cost in self._costs.items())
+            self._most = max(1, int(min(self._limit, *fits)))
+        return self._most
 
     def learn(self, part: str, requests: int, seconds: float, *, stopped: bool = False) -> None:
         """A part of a batch took so long; one that was ``stopped`` then is believed at once."""
         if stopped:
             self._costs[part] = Cost()
         self._costs[part].learn(requests, seconds)
-        fits = [cost.within(self._allowed[name]) for name, cost in self._costs.items()]
-        self.most = max(1, int(min([*fits, self._limit])))
+        self._most = None

@@ -26,7 +26,7 @@ def recommender(tiny: TinyRun) -> Recommender:
 
 
 def everybody(users: ReleasedUsers, after: str | None = None) -> list[Known]:
-    return [user for group in users.after(after) for user in group]
+    return list(users.after(after))
 
 
 def test_they_are_asked_as_a_request_of_theirs_would_be(recommender: Recommender) -> None:

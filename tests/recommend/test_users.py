@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from slate.clock import microseconds
@@ -81,6 +82,16 @@ def test_users_are_found_across_row_groups_and_without_interactions(store: users
 @pytest.mark.parametrize("user", ["", "alice", "bob ", "zzz", "å"])
 def test_an_unknown_user_has_no_state(store: users.UserStore, user: str) -> None:
     assert store.get(user) is None
+
+
+def test_users_are_found_where_the_file_has_no_statistics(store: users.UserStore, tmp_path: Path) -> None:
+    path = tmp_path / "plain.parquet"
+    table = pq.read_table(tmp_path / "users" / "users.parquet")
+    pq.write_table(table, path, row_group_size=2, write_statistics=False)
+    plain = users.UserStore(path)
+    assert [plain.get(user) for user in ("bob", "cy", "dee", "åsa", "zzz")] == [
+        store.get(user) for user in ("bob", "cy", "dee", "åsa", "zzz")
+    ]
 
 
 def test_the_sample_names_only_users_with_a_history(store: users.UserStore) -> None:

@@ -79,8 +79,8 @@ class ReleasedUsers:
             return False
         return (self._from is None or user_id >= self._from) and (self._to is None or user_id < self._to)
 
-    def after(self, user_id: str | None) -> Iterator[list[Known]]:
-        """All users whose id is above this one, a row group's at a time."""
+    def after(self, user_id: str | None) -> Iterator[Known]:
+        """All users whose id is above this one."""
         for group in range(len(self._starts) - 1):
             start, stop = (
                 max(self._starts[group], self._rows.start),
@@ -93,7 +93,7 @@ class ReleasedUsers:
             if user_id is not None:
                 table = table.slice(bisect_right(table[columns.USER].to_pylist(), user_id))
             if table.num_rows:
-                yield self._known(table)
+                yield from self._known(table)
 
     def _id_at(self, row: int) -> str | None:
         if row >= self._starts[-1]:

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,8 @@ from slate.recommend.recommender import Recommender
 from slate.storage import open_store
 
 _SHOWN: Final = 3
+#: Users after whom progress is kept, however few of them are active.
+_PASSED: Final = 2_048
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,9 @@ class _Worker:
 
     def run(self) -> Figures:
         try:
-            for group in self._users.after(self._journal.progress.after):
-                for users, active in self._chunks(group):
-                    skipped = {INACTIVE: len(users) - len(active)}
-                    self._keep(self._made(active), skipped, after=users[-1].user_id)
+            for users, active in self._chunks(self._users.after(self._journal.progress.after)):
+                skipped = {INACTIVE: len(users) - len(active)}
+                self._keep(self._made(active), skipped, after=users[-1].user_id)
             names = self._newcomers()
             for first in range(0, len(names), self._task.batch.size):
                 some = names[first : first + self._task.batch.size]
@@ -92,15 +93,17 @@ class _Worker:
             raise self._stopped(error) from error
         return self._journal.progress.figures
 
-    def _chunks(self, group: Sequence[Known]) -> Iterator[tuple[list[Known], list[Known]]]:
-        """Users in their order, and who of them is active: as many as go through the models at once."""
+    def _chunks(self, everybody: Iterable[Known]) -> Iterator[tuple[list[Known], list[Known]]]:
+        """Users in their order, and who of them is active: as many as go through the models at once, or fewer
+        where most are not.
+        """
         users: list[Known] = []
         active: list[Known] = []
-        for user in group:
+        for user in everybody:
             users.append(user)
             if user.last >= self._since or user.user_id in self._task.recent:
                 active.append(user)
-            if len(active) == self._task.batch.size:
+            if len(active) == self._task.batch.size or len(users) == _PASSED:
                 yield users, active
                 users, active = [], []
         if users:

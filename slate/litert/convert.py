@@ -1,19 +1,21 @@
 """Compile a function of a trained model for LiteRT."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
 
 from slate.errors import ModelError
 from slate.litert.diversion import quietly
+from slate.litert.function import SIGNATURE
 
 
 def write(
     function: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]],
     inputs: Mapping[str, tf.TensorSpec],
-    variables: Sequence[tf.Variable],
     file: Path,
 ) -> None:
     """Write what ``function`` computes now, its variables as constants.
@@ -23,16 +25,15 @@ def write(
     Args:
         function: takes tensors by name, gives tensors by name.
         inputs: what it takes; a dimension that is None may be of any size.
-        variables: all that the function reads.
 
     Raises:
         ModelError: it uses operations that LiteRT does not have.
     """
-    # Of these alone: what is converted is saved first, with all that hangs on its holder.
-    holder = tf.Module()
-    holder.kept = list(variables)
     traced = tf.function(function, input_signature=[dict(inputs)], autograph=False)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced.get_concrete_function()], holder)
+    concrete = traced.get_concrete_function()
+    # Given the function as what it hangs on, its graph is converted as it is. With anything else it is
+    # saved, loaded twice and frozen first, which takes longer than the conversion.
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], traced)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         with quietly():
@@ -43,4 +44,26 @@ def write(
             f"model {file}: cannot be compiled ({text[0][:300]}); use operations that LiteRT has "
             "(tf.expand_dims in place of tf.newaxis, say)"
         ) from error
-    file.write_bytes(content)
+    file.write_bytes(_named(content, inputs, concrete.structured_outputs))
+
+
+def _named(content: bytes, inputs: Iterable[str], outputs: Iterable[str]) -> bytes:
+    """A compiled function that also says which of its tensors is which input and output.
+
+    They stand in the order in which TensorFlow flattens mappings, that of the sorted keys.
+    """
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    (graph,) = model.subgraphs
+    signature = schema.SignatureDefT()
+    signature.signatureKey = SIGNATURE
+    signature.inputs = [_tensor(*pair) for pair in zip(sorted(inputs), graph.inputs, strict=True)]
+    signature.outputs = [_tensor(*pair) for pair in zip(sorted(outputs), graph.outputs, strict=True)]
+    model.signatureDefs = [signature]
+    written: bytes = flatbuffer_utils.convert_object_to_bytearray(model)
+    return written
+
+
+def _tensor(name: str, number: int) -> Any:
+    pair = schema.TensorMapT()
+    pair.name, pair.tensorIndex = name, number
+    return pair

@@ -116,8 +116,8 @@ class ServedRanker(tf.Module):
         }
         for name, shape in shapes.items():
             specification[name] = tf.TensorSpec(shape, tf.float32, name=name)
-        convert.write(self._score_known, specification, self._variables, directory / SCORE_FILE)
-        convert.write(self._item, self._item_inputs, self._variables, directory / ITEM_FILE)
+        convert.write(self._score_known, specification, directory / SCORE_FILE)
+        convert.write(self._item, self._item_inputs, directory / ITEM_FILE)
 
     def _score_known(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         known = Known(inputs[CANDIDATE_VECTORS], inputs[HISTORY_VECTORS], inputs[POPULARITY])

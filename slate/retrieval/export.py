@@ -52,7 +52,7 @@ class ServedQueryTower(tf.Module):
         tf.saved_model.save(self, str(directory), signatures={TOWER_SIGNATURE: self.serve})
         vectors = tf.TensorSpec([None, None, self.item_table.shape[1]], tf.float32, name=HISTORY_VECTORS)
         inputs = {**self._inputs, HISTORY_VECTORS: vectors}
-        convert.write(self._serve_known, inputs, self._weights, directory / EMBED_FILE)
+        convert.write(self._serve_known, inputs, directory / EMBED_FILE)
 
     def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         return {EMBEDDING: self._embed(inputs, self.item_table)}
@@ -76,7 +76,7 @@ def export(model: TwoTower, queries: Mapping[str, EncodedArray], out: Path) -> N
     ServedNewcomers(model.candidate_tower).save(out / QUERY_TOWER / CANDIDATE_FILE)
 
 
-class ServedNewcomers(tf.Module):
+class ServedNewcomers:
     """The candidate tower for items that it was not trained with: content, and the id vector that items
     share of which it saw too little.
 
@@ -84,8 +84,6 @@ class ServedNewcomers(tf.Module):
     """
 
     def __init__(self, tower: CandidateTower) -> None:
-        super().__init__(name="newcomers")
-        self._weights = [] if tower.features is None else list(tower.features.trainable_variables)
         self._embed = None if tower.features is None else tower.features.call
         self._names = tuple(tower.content)
         self._shared = tf.constant(tower.ids.numpy()[SHARED])
@@ -94,7 +92,7 @@ class ServedNewcomers(tf.Module):
 
     def save(self, file: Path) -> None:
         """Write it compiled."""
-        convert.write(self._serve, self._inputs, self._weights, file)
+        convert.write(self._serve, self._inputs, file)
 
     def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         vectors = tf.zeros([tf.shape(inputs[COUNTED])[0], 1]) + self._shared

@@ -45,7 +45,7 @@ class Model(tf.Module):
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("litert") / "model.tflite"
     model = Model()
-    convert.write(model.serve, INPUTS, [model.weights], path)
+    convert.write(model.serve, INPUTS, path)
     return path
 
 
@@ -139,7 +139,6 @@ def test_what_litert_cannot_compute_is_said(tmp_path: Path) -> None:
         convert.write(
             lambda given: {"inverse": tf.linalg.inv(given["of"])},
             specification,
-            [],
             tmp_path / "inverse.tflite",
         )
     assert not (tmp_path / "inverse.tflite").exists()

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from slate.data.vocabulary import IdMap
 
 #: Column of the items table: interactions in the training slice, 0 for an item never trained on.
 TRAIN_COUNT = "train_count"
+_PART: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,10 @@ class Catalogue:
 
     @cached_property
     def ids(self) -> IdMap:
-        return IdMap.of(self.table[columns.ITEM].to_pylist())
+        column = self.table[columns.ITEM]
+        # A part at a time: all at once is one call, for which the interpreter is nobody else's.
+        parts = (column.slice(first, _PART).to_pylist() for first in range(0, len(column), _PART))
+        return IdMap(tuple(chain.from_iterable(parts)))
 
     @cached_property
     def train_counts(self) -> npt.NDArray[np.int64]:

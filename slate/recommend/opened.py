@@ -1,6 +1,6 @@
 """A release folder with everything in it opened."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,8 @@ EMBEDDINGS: Final = f"retrieval/{columns.EMBEDDINGS_FILE}"
 RANKER: Final = "ranking/model"
 USERS: Final = f"users/{columns.USERS_FILE}"
 
+OpenIndex = Callable[[Path], CandidateIndex]
+
 
 class Opened:
     """The models, tables and settings of one release. Holds no request state; safe to read from threads.
@@ -35,9 +37,17 @@ class Opened:
         config: the release's configuration sections (``retrieval``, ``recommend`` and ``dataset`` are read).
         release_id: what answers name.
         spare: how many items that came since may be shown beside the release's.
+        index: opens the folder of the index.
     """
 
-    def __init__(self, directory: Path, config: Mapping[str, Any], release_id: str, spare: int = 0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        config: Mapping[str, Any],
+        release_id: str,
+        spare: int = 0,
+        index: OpenIndex = open_index,
+    ) -> None:
         retrieval = parse_section(RetrievalConfig, config.get("retrieval", {}))
         self.directory = directory
         self.sections = config
@@ -48,7 +58,7 @@ class Opened:
             (directory / columns.FEATURES_FILE).read_text(encoding="utf-8")
         )
         self.users = UserStore(directory / USERS)
-        self.index: CandidateIndex = open_index(directory / INDEX)
+        self.index = index(directory / INDEX)
         self.encoder = QueryEncoder.open(directory / QUERY_TOWER, self.features, retrieval.history, spare)
         self.ranker = Ranker.open(directory / RANKER, self.features, spare)
         self.ids = ItemIds(self.catalogue.ids)

@@ -14,13 +14,13 @@ from slate.data.features import FeatureSpace
 from slate.ranking.scorer import Ranker
 from slate.recommend.arrays import Floats, Rows
 from slate.recommend.live import LiveState, NothingLive
-from slate.recommend.opened import EMBEDDINGS, INDEX, QUERY_TOWER, RANKER, USERS, Opened
+from slate.recommend.opened import EMBEDDINGS, INDEX, QUERY_TOWER, RANKER, USERS, Opened, OpenIndex
 from slate.recommend.request import Interaction, Request, Slate
 from slate.recommend.stages.funnel import Funnel
 from slate.recommend.stages.records import Ask, Scored
 from slate.recommend.stages.retrieve import Gather, one_by_one
 from slate.recommend.users import UserStore
-from slate.retrieval.index import CandidateIndex
+from slate.retrieval.index import CandidateIndex, open_index
 from slate.retrieval.query import QueryEncoder
 
 __all__ = ["EMBEDDINGS", "INDEX", "QUERY_TOWER", "RANKER", "USERS", "Ask", "Recommender", "Scored"]
@@ -35,6 +35,7 @@ class Recommender:
         release_id: what the answers name.
         live: what changes between releases; nothing by default.
         gather: how sources are asked; one that fails, fails all by default.
+        index: opens the folder of the index.
     """
 
     def __init__(
@@ -44,10 +45,11 @@ class Recommender:
         release_id: str,
         live: LiveState | None = None,
         gather: Gather = one_by_one,
+        index: OpenIndex = open_index,
     ) -> None:
         self._clock = SystemClock()
         live = live or NothingLive()
-        self.opened = Opened(directory, config, release_id, live.new_items)
+        self.opened = Opened(directory, config, release_id, live.new_items, index)
         self.funnel = Funnel(self.opened, live, self._clock, gather)
 
     @property

@@ -5,7 +5,10 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from slate.config.online import OnlineConfig
 from slate.recommend.live import LiveState, NothingLive
@@ -18,9 +21,16 @@ from slate.recommend.online.stages import Filtered, Observer, Stages
 from slate.recommend.online.tracing import Tracing
 from slate.recommend.online.turns import giving_way, step_back
 from slate.release.manifest import Manifest
+from slate.retrieval.index import CandidateIndex, open_index
+from slate.retrieval.index.apart import IndexApart, IndexProcess
+from slate.retrieval.index.files import read_record
 from slate.storage import ObjectStore
 
 _log = logging.getLogger(__name__)
+
+#: Candidates from which on loading an index beside one that answers would hold up those who ask: ScaNN takes
+#: 2 us for each, with the interpreter in its hands.
+_LARGE: Final = 20_000
 
 #: Finds a release whose files were verified.
 Open = Callable[[], tuple[Path, Manifest]]
@@ -60,6 +70,9 @@ class Host:
         self._deadline = config.deadline_ms / 1000
         self._surroundings = Surroundings(live or NothingLive(), self.sources.gather)
         self._watching: asyncio.Task[None] | None = None
+        # Its thread is made here, so whatever it starts comes before what steps back.
+        self._starter = ThreadPoolExecutor(1, "start")
+        self._starter.submit(int)
         self._follower: ChannelFollower | None = None
 
     async def pin(self, find: Open) -> None:
@@ -94,6 +107,7 @@ class Host:
             self._watching.cancel()
         self.stages.close()
         self.sources.close()
+        self._starter.shutdown(wait=False)
 
     def _load(self, directory: Path, manifest: Manifest) -> Loaded:
         # Before the first one there is nobody to give way to, and its imports are most of the work: watched
@@ -101,8 +115,15 @@ class Host:
         if self.engine.release_id is None:
             return load(directory, manifest, self._surroundings)
         step_back()
+        around = replace(self._surroundings, index=self._open_index)
         with giving_way(self.engine.admission.quiet):
-            return load(directory, manifest, self._surroundings)
+            return load(directory, manifest, around)
+
+    def _open_index(self, folder: Path) -> CandidateIndex:
+        """A large one in a process of its own, which begins at the priority of who starts it."""
+        if read_record(folder)["size"] < _LARGE:
+            return open_index(folder)
+        return IndexApart(self._starter.submit(IndexProcess, folder).result())
 
     def _take(self, release: Loaded) -> None:
         """On the loop: swap between two requests, and watch the new release from now on."""

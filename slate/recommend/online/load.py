@@ -6,17 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from slate.errors import ReleaseError
 from slate.recommend.arrays import Rows
 from slate.recommend.golden import golden_problems
 from slate.recommend.live import LiveState, NothingLive
 from slate.recommend.online.ladder import Ladder
 from slate.recommend.online.online import Loaded
+from slate.recommend.opened import OpenIndex
 from slate.recommend.recommender import Recommender
 from slate.recommend.request import Request
 from slate.recommend.stages.retrieve import Call, Gather, one_by_one
 from slate.release.manifest import Manifest
 from slate.release.verify import check_requires
+from slate.retrieval.index import open_index
 
 #: What a release takes in memory, as a multiple of its files.
 _GROWTH: Final = 2.0
@@ -24,14 +29,17 @@ _GROWTH: Final = 2.0
 #: needed for many is had by the last.
 _WARM_BATCHES: Final = (1, 1, 2, 8)
 _SHOWN: Final = 3
+#: Items that are compared in one go.
+_PART: Final = 10_000
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a release meets where it serves: live state, and how its sources are asked."""
+    """What a release meets where it serves: live state, how its sources are asked and its index is opened."""
 
     live: LiveState = field(default_factory=NothingLive)
     gather: Gather = one_by_one
+    index: OpenIndex = open_index
 
 
 def load(directory: Path, manifest: Manifest, surroundings: Surroundings | None = None) -> Loaded:
@@ -47,7 +55,7 @@ def load(directory: Path, manifest: Manifest, surroundings: Surroundings | None 
     sources = _Strict(around.gather)
     try:
         recommender = Recommender(
-            directory, manifest.config, manifest.release_id, around.live, sources.gather
+            directory, manifest.config, manifest.release_id, around.live, sources.gather, around.index
         )
         golden = tuple(case.model_dump() for case in manifest.golden)
         problems = golden_problems(recommender, golden)
@@ -58,7 +66,7 @@ def load(directory: Path, manifest: Manifest, surroundings: Surroundings | None 
         ) from error
     if not manifest.golden:
         problems = ["it has no golden requests"]
-    if list(recommender.index.ids) != list(recommender.catalogue.ids.ids):
+    if not _same(recommender.index.ids, recommender.catalogue.ids.ids):
         problems.append("its index holds other items than its catalogue, or in another order")
     if problems:
         raise ReleaseError(
@@ -92,6 +100,16 @@ class _Strict:
 
     def gather(self, calls: Sequence[Call]) -> Sequence[list[Rows] | None]:
         return one_by_one(calls) if self.strict else self._gather(calls)
+
+
+def _same(indexed: npt.NDArray[np.str_], known: Sequence[str]) -> bool:
+    """Whether an index holds these items in this order. A part at a time: all at once is one call, for which
+    the interpreter is nobody else's.
+    """
+    return len(indexed) == len(known) and all(
+        indexed[first : first + _PART].tolist() == list(known[first : first + _PART])
+        for first in range(0, len(known), _PART)
+    )
 
 
 def _check_memory(manifest: Manifest) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from slate.errors import ModelError
-from slate.retrieval.index.base import CandidateIndex
+from slate.retrieval.index.base import CandidateIndex, Ids
 from slate.retrieval.index.exact import VECTORS_FILE, ExactIndex
 from slate.retrieval.index.scann import ScannIndex
 
@@ -51,11 +51,11 @@ def read_record(directory: str | Path) -> dict[str, Any]:
     return record
 
 
-def open_index(directory: str | Path) -> CandidateIndex:
-    """Open an index folder, wherever it was moved.
+def checked_record(directory: str | Path) -> dict[str, Any]:
+    """What ``index.json`` says, of a folder in which nothing is missing.
 
     Raises:
-        ModelError: a file is missing or does not fit the others.
+        ModelError: it is missing or unreadable, or another file is missing.
     """
     directory = Path(directory)
     record = read_record(directory)
@@ -65,12 +65,34 @@ def open_index(directory: str | Path) -> CandidateIndex:
     for name in (IDS_FILE, VECTORS_FILE if kind == "exact" else _SCANN_ASSETS):
         if not (directory / name).is_file():
             raise ModelError(f"index {directory}: {name} is missing; build it again")
-    ids = np.load(directory / IDS_FILE, allow_pickle=False)
+    return record
+
+
+def read_ids(directory: str | Path, record: Mapping[str, Any]) -> Ids:
+    """The item ids in index order.
+
+    Raises:
+        ModelError: there are not as many as ``record`` says.
+    """
+    ids: Ids = np.load(Path(directory) / IDS_FILE, allow_pickle=False)
     if len(ids) != record["size"]:
         raise ModelError(
             f"index {directory}: {IDS_FILE} holds {len(ids)} ids and {INDEX_FILE} says {record['size']}; "
             "build it again"
         )
+    return ids
+
+
+def open_index(directory: str | Path) -> CandidateIndex:
+    """Open an index folder, wherever it was moved.
+
+    Raises:
+        ModelError: a file is missing or does not fit the others.
+    """
+    directory = Path(directory)
+    record = checked_record(directory)
+    ids = read_ids(directory, record)
+    kind = record["kind"]
     index: CandidateIndex
     if kind == "exact":
         index = ExactIndex(np.load(directory / VECTORS_FILE, allow_pickle=False), ids)

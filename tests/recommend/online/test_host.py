@@ -1,6 +1,7 @@
 """A whole host over the real tiny release: ready, unready within a second, ready again, swapped."""
 
 import asyncio
+import os
 import shutil
 import threading
 import time
@@ -17,6 +18,7 @@ from slate.recommend.online.host import Host
 from slate.recommend.request import Request
 from slate.release.channels import move_channel, rollback
 from slate.release.verify import verify_directory
+from slate.retrieval.index.apart import IndexProcess
 from slate.steps.push_release import push_release
 from slate.storage import LocalStore
 from tests.conftest import TinyRun
@@ -82,7 +84,22 @@ def test_stuck_slots_are_not_ready(tiny: TinyRun, monkeypatch: pytest.MonkeyPatc
     asyncio.run(go())
 
 
-def test_swaps_under_traffic_mix_nothing_and_lose_nothing(tiny: TinyRun, tmp_path: Path) -> None:
+@pytest.mark.parametrize("large", [False, True], ids=["index here", "index apart"])
+def test_swaps_under_traffic_mix_nothing_and_lose_nothing(
+    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    started: list[IndexProcess] = []
+
+    def start(folder: Path) -> IndexProcess:
+        started.append(IndexProcess(folder))
+        assert os.getpriority(os.PRIO_PROCESS, started[-1].pid) == os.getpriority(
+            os.PRIO_PROCESS, os.getpid()
+        )
+        return started[-1]
+
+    monkeypatch.setattr("slate.recommend.online.host.IndexProcess", start)
+    if large:
+        monkeypatch.setattr("slate.recommend.online.host._LARGE", 0)
     shutil.copytree(tiny.store, tmp_path / "store")
     store = LocalStore(tmp_path / "store")
     at = tiny.folders
@@ -117,6 +134,7 @@ def test_swaps_under_traffic_mix_nothing_and_lose_nothing(tiny: TinyRun, tmp_pat
 
     seen = asyncio.run(go())
     assert taken == [first, second] * 3 + [first]
+    assert len(started) == int(large), "the first is opened here, and both stay warm"
     assert all(len(releases) == 1 for releases in seen), "an answer never mixes two releases"
     assert {first} in seen
     assert {second} in seen

@@ -34,6 +34,7 @@ CONNECTION: Final = b"c"
 #: With its answer to the former.
 READY: Final = b"ready\n"
 
+_SCRIPT: Final = Path(__file__).with_name("searching.py")
 _EXIT_SECONDS: Final = 10.0
 
 
@@ -46,10 +47,14 @@ class IndexProcess:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         own, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "slate.retrieval.index.searching", str(theirs.fileno())]
+        command = [sys.executable, "-P", os.fspath(_SCRIPT), str(theirs.fileno())]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - this project's own module
-                [*command, os.fspath(directory)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                [*command, os.fspath(directory)],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=environment,
             )
         self._control = own
         self._lock = threading.Lock()

@@ -1,9 +1,11 @@
 """The process behind :mod:`slate.retrieval.index.apart`: opens one index folder and searches it.
 
-    python -m slate.retrieval.index.searching FD FOLDER
+    python -P searching.py FD FOLDER
 
 ends when nobody holds the other end of the socket FD any more. It leaves signals to whom it works for: a
-server that is told to end still answers what it was asked.
+server that is told to end still answers what it was asked. Nobody may take back what he gave up of his
+priority, so a thread of its own imports and loads, far behind those who answer meanwhile; it is a script,
+since a module's packages would be imported before it runs.
 """
 
 import os
@@ -14,13 +16,10 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from slate.retrieval.index.alone import import_scann
-from slate.retrieval.index.apart import ANSWER, BEGIN, QUESTION, READY, received
-
 #: Steps of priority by which loading stands back; searching does not.
 _STEPS: Final = 10
+#: See :mod:`slate.retrieval.index.apart`, which is imported last.
+_BEGIN: Final = 1
 
 
 def main() -> None:
@@ -28,9 +27,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     control, folder = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2])
-    if control.recv(1) != BEGIN:
+    if not control.recv(_BEGIN):
         return
-    import_scann()
     opened: list[Any] = []
     loading = threading.Thread(target=_load, args=[folder, opened])
     loading.start()
@@ -39,6 +37,8 @@ def main() -> None:
     if isinstance(index, Exception):
         control.sendall(f"{type(index).__name__}: {index}\n".encode())
         return
+    from slate.retrieval.index.apart import READY
+
     control.sendall(READY)
     while True:
         said, descriptors, _, _ = socket.recv_fds(control, 1, 1)
@@ -46,18 +46,18 @@ def main() -> None:
             # Threads that search now search for nobody.
             os._exit(0)
         for descriptor in descriptors:
-            threading.Thread(
-                target=_serve, args=[index, socket.socket(fileno=descriptor)], daemon=True
-            ).start()
+            connection = socket.socket(fileno=descriptor)
+            threading.Thread(target=_serve, args=[index, connection], daemon=True).start()
 
 
 def _load(folder: Path, opened: list[Any]) -> None:
-    """In a thread of its own, since nobody may take back what he gave up of his priority."""
-    from slate.retrieval.index.files import open_index
-
     own = threading.get_native_id()
     os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + _STEPS)
     try:
+        from slate.retrieval.index.alone import import_scann
+        from slate.retrieval.index.files import open_index
+
+        import_scann()
         opened.append(open_index(folder))
     except Exception as error:
         opened.append(error)
@@ -65,6 +65,10 @@ def _load(folder: Path, opened: list[Any]) -> None:
 
 def _serve(index: Any, connection: socket.socket) -> None:
     """Answer one connection until it is closed."""
+    import numpy as np
+
+    from slate.retrieval.index.apart import ANSWER, QUESTION, received
+
     with connection:
         while True:
             try:

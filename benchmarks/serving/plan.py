@@ -52,7 +52,7 @@ FULL: Final = Plan(
     noop_s=2.0,
     swaps=50,
     swaps_s=420.0,
-    swap_items=5_000,
+    swap_items=100_000,
     fault_rounds=3,
 )
 QUICK: Final = Plan(

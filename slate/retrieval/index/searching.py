@@ -18,8 +18,6 @@ from typing import Any, Final
 
 #: Steps of priority by which loading stands back; searching does not.
 _STEPS: Final = 10
-#: See :mod:`slate.retrieval.index.apart`, which is imported last.
-_BEGIN: Final = 1
 
 
 def main() -> None:
@@ -27,7 +25,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     control, folder = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2])
-    if not control.recv(_BEGIN):
+    if not control.recv(1):  # whoever started it needs it no more
         return
     opened: list[Any] = []
     loading = threading.Thread(target=_load, args=[folder, opened])

@@ -69,7 +69,7 @@ def _worlds(given: argparse.Namespace, session: Session, names: Sequence[str]) -
     found: dict[str, Any] = {}
     if not any(session.wants(each) for each in ("bare", "capacity", "latency", "overload")):
         return found
-    world = synthetic(Size(session.plan.items), session.bench.cache, session.say)
+    world = synthetic(Size(session.plan.items, session.plan.users), session.bench.cache, session.say)
     _try(session, world.name, lambda: session.world(world, names), found)
     if not given.quick:
         real = _movielens(given, session)

@@ -20,6 +20,7 @@ from benchmarks.serving.schedule import Floats, arrivals
 from benchmarks.serving.summary import medians, summarise
 
 _TOGETHER: Final = 8
+_WARM: Final = 64
 _DEADLINE_MS: Final = 200.0
 _OK: Final = 200
 
@@ -30,8 +31,8 @@ def measure(folder: Path, seconds: float, rounds: int, rates: Sequence[float]) -
 
     funnel, users = opened(folder)
     requests = [Request(user_id=user, k=10) for user in users]
-    for first in range(0, len(requests), _TOGETHER):
-        funnel.slates(requests[first : first + _TOGETHER])
+    for first in range(0, len(requests), _WARM):
+        funnel.slates(requests[first : first + _WARM])
     return [
         medians(
             [

@@ -11,13 +11,14 @@ MEASURES: Final = ("bare", "capacity", "latency", "overload", "noop", "swaps", "
 
 @dataclass(frozen=True)
 class Plan:
-    """Catalogue size, who takes part, rounds, and seconds of each single run.
+    """Size of the catalogue, users, who takes part, rounds, and seconds of each single run.
 
     ``starts`` is how often this project's server is started, for the first request; ``swaps_s`` bounds all
     swaps together; ``after_s`` is the time in which a server must find back from an overload.
     """
 
     items: int
+    users: int
     contenders: tuple[str, ...]
     starts: int
     bare_s: float
@@ -38,6 +39,7 @@ class Plan:
 
 FULL: Final = Plan(
     items=1_000_000,
+    users=20_000,
     contenders=tuple(CONTENDERS),
     starts=3,
     bare_s=1.5,
@@ -57,20 +59,21 @@ FULL: Final = Plan(
 )
 QUICK: Final = Plan(
     items=100_000,
+    users=5_000,
     contenders=(SLATE, STOCK),
     starts=1,
     bare_s=0.6,
     capacity_rounds=1,
     capacity_s=1.2,
-    latency_rounds=2,
+    latency_rounds=1,
     latency_s=1.5,
     overload_rounds=1,
     overload_s=1.5,
-    after_s=2.0,
+    after_s=1.0,
     noop_rounds=1,
     noop_s=1.0,
-    swaps=3,
-    swaps_s=30.0,
+    swaps=2,
+    swaps_s=20.0,
     swap_items=5_000,
     fault_rounds=1,
 )

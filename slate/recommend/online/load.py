@@ -73,7 +73,7 @@ def load(directory: Path, manifest: Manifest, surroundings: Surroundings | None 
             f"release {manifest.release_id}: does not answer as when it was made: "
             f"{'; '.join(problems[:_SHOWN])}; roll its channel back"
         )
-    _warm(recommender)
+    _warm(recommender, [case["request"]["user_id"] for case in golden])
     sources.strict = False
     return Loaded(
         release_id=manifest.release_id,
@@ -141,8 +141,7 @@ def free_memory() -> int | None:
     return min(limits, default=None)
 
 
-def _warm(recommender: Recommender) -> None:
-    """Take every path, so that no request pays for tracing or for reading files."""
-    users: list[str | None] = [*recommender.users.sample(max(_WARM_BATCHES)), None]
+def _warm(recommender: Recommender, users: Sequence[str | None]) -> None:
+    """Take every path for some users, so that no request pays for tracing or for reading files."""
     for size in _WARM_BATCHES:
         recommender.recommend_batch([Request(user_id=users[place % len(users)]) for place in range(size)])

@@ -184,9 +184,10 @@ def _shuffled(world: World) -> list[str]:
 
 
 def _total(world: World) -> int:
-    import pyarrow.parquet as pq
+    from slate.recommend.opened import USERS
+    from slate.recommend.users import UserStore
 
-    return int(pq.ParquetFile(world.folder / "users/users.parquet").metadata.num_rows)
+    return len(UserStore(world.folder / USERS))
 
 
 def _wait(connection: Any, server: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -21,11 +21,12 @@ def opened(folder: Path) -> tuple[Any, list[str]]:
     import random
 
     from slate.recommend.online.load import load
+    from slate.recommend.opened import USERS
     from slate.recommend.users import UserStore
     from slate.release.verify import verify_directory
 
     funnel = load(folder, verify_directory(folder)).funnel
-    users = UserStore(folder / "users/users.parquet").sample(_USERS)
+    users = UserStore(folder / USERS).sample(_USERS)
     random.Random(1).shuffle(users)
     return funnel, users
 

@@ -15,7 +15,7 @@ from slate.release.layout import release_prefix
 from slate.storage import open_store
 
 #: Changes whenever what is made here does.
-_VERSION: Final = 5
+_VERSION: Final = 6
 _SEED: Final = 7
 _USERS_ASKED: Final = 2_000
 #: Queries on which the index is tuned and measured: exact search over a large catalogue is slow.
@@ -52,6 +52,7 @@ def synthetic(size: Size, cache: Path, say: Callable[[str], None], seed: int = _
 
 def opened(name: str, store: Path, prefix: str = "") -> World:
     """The world of an existing store: what its ``stable`` channel names, or its one release."""
+    from slate.recommend.opened import USERS
     from slate.recommend.users import UserStore
 
     objects = open_store(str(store))
@@ -61,7 +62,7 @@ def opened(name: str, store: Path, prefix: str = "") -> World:
     release_id = channel.release_id
     folder = store / release_prefix(release_id)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    users = UserStore(folder / "users/users.parquet").sample(_USERS_ASKED)
+    users = UserStore(folder / USERS).sample(_USERS_ASKED)
     return World(name, store, release_id, tuple(users), manifest["index"]["size"], prefix)
 
 

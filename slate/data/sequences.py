@@ -28,6 +28,10 @@ class History(NamedTuple):
         return History(self.items[start:], self.events[start:], self.times[start:])
 
 
+#: Of whom nothing is known.
+NO_HISTORY: Final = History(np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.int64))
+
+
 def chronological(table: pa.Table) -> pa.Array:
     """Positions that put prepared interactions in order: by user, time, item id, event.
 
@@ -122,7 +126,7 @@ class UserLog:
         """The same by user id; empty for an unknown user."""
         row = self.users.row(user_id)
         if row is None:
-            return History(np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.int64))
+            return NO_HISTORY
         return self.history(row, before)
 
 

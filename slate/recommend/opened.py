@@ -10,11 +10,10 @@ from slate.config import DatasetConfig, RecommendConfig, RetrievalConfig, parse_
 from slate.data.catalogue import Catalogue
 from slate.data.features import FeatureSpace
 from slate.ranking.scorer import Ranker
-from slate.recommend import fallback
+from slate.recommend import fallback, users
 from slate.recommend.arrays import Floats
 from slate.recommend.ids import ItemIds
 from slate.recommend.newcomers.newcomers import Newcomers
-from slate.recommend.users import UserStore
 from slate.retrieval.index import CandidateIndex, open_index
 from slate.retrieval.query import QueryEncoder
 from slate.retrieval.sources import records
@@ -24,7 +23,7 @@ QUERY_TOWER: Final = "retrieval/query_tower"
 INDEX: Final = "retrieval/index"
 EMBEDDINGS: Final = f"retrieval/{columns.EMBEDDINGS_FILE}"
 RANKER: Final = "ranking/model"
-USERS: Final = f"users/{columns.USERS_FILE}"
+USERS: Final = users.FILE
 
 OpenIndex = Callable[[Path], CandidateIndex]
 
@@ -57,7 +56,8 @@ class Opened:
         self.features = FeatureSpace.from_json(
             (directory / columns.FEATURES_FILE).read_text(encoding="utf-8")
         )
-        self.users = UserStore(directory / USERS)
+        self.users = users.UserStore(directory / USERS)
+        self.users.check(len(self.catalogue), len(self.features.events))
         self.index = index(directory / INDEX)
         self.encoder = QueryEncoder.open(directory / QUERY_TOWER, self.features, retrieval.history, spare)
         self.ranker = Ranker.open(directory / RANKER, self.features, spare)

@@ -1,223 +1,263 @@
-"""User states as a release ships them: one sorted Parquet file, read a row group at a time.
+"""User states as a release ships them: one Arrow file, mapped into memory and read where a user stands.
 
 Columns: user_id (sorted), ``items``, ``events`` and ``times`` (the last interactions, oldest
 first), ``seen`` (every item ever interacted with) and the user's features, whose names are preceded by
-``feature_`` so that none can be taken for another column. Live state overlays it.
+``feature_`` so that none can be taken for another column. Items are catalogue rows of the release, sorted
+where seen; events are codes, from 1, into the feature space's. Live state overlays it.
+
+Nothing is compressed and nothing decoded: a request touches the pages that its user lies on, and those alone.
 """
 
 import bisect
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from slate import columns
-from slate.clock import from_microseconds
-from slate.data.sequences import UserLog
-from slate.recommend.names import Coded, Names
-from slate.recommend.request import Interaction
+from slate.data.sequences import History, UserLog
+from slate.errors import ReleaseError
 
+#: Where a release has them.
+FILE: Final = "users/users.arrow"
 ITEMS: Final = "items"
 EVENTS: Final = "events"
 TIMES: Final = "times"
 SEEN: Final = "seen"
 FEATURE: Final = "feature_"
-#: Users that are read together: the first request of one reads them all, which takes some 25 us a user.
-_ROW_GROUP: Final = 64
-_CACHED_GROUPS: Final = 2_048
+_INSTANT: Final = pa.timestamp("us", "UTC")
+_COLUMNS: Final = {
+    columns.USER: pa.string(),
+    ITEMS: pa.list_(pa.int32()),
+    EVENTS: pa.list_(pa.int16()),
+    TIMES: pa.list_(_INSTANT),
+    SEEN: pa.list_(pa.int32()),
+}
+#: Users that share a batch of the file: what is built at once when it is written.
+_BATCH: Final = 65_536
 
-
-@dataclass(frozen=True)
-class UserState:
-    """What is known of one user: recent interactions, all seen items, raw features."""
-
-    history: Sequence[Interaction] = ()
-    seen: Sequence[str] = ()
-    features: Mapping[str, object] = field(default_factory=dict)
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class UserRecord:
-    """One user as stored: the last interactions, oldest first, the items ever seen, and raw features.
-
-    ``times`` int64 microseconds since the epoch, one an item.
+    """One user: the last interactions, every item ever interacted with as sorted catalogue rows, and raw
+    features. The arrays are views of the file.
     """
 
-    items: Coded
-    events: Coded
-    times: npt.NDArray[np.int64]
-    seen: Coded
+    history: History
+    seen: npt.NDArray[np.int32]
     features: Mapping[str, object]
 
 
-def write_users(
-    path: Path, log: UserLog, items: Sequence[str], events: Sequence[str], features: pa.Table, length: int
-) -> None:
+def write_users(path: Path, log: UserLog, features: pa.Table, length: int) -> None:
     """Write the state of every user of ``log`` or of the ``features`` table.
 
     Args:
         log: all interactions up to the watermark.
-        items: item ids by catalogue row; events: event names by code - 1.
         features: a table with user_id and raw feature columns.
         length: how many recent interactions are kept.
     """
-    known = set(log.users.ids) | set(features[columns.USER].to_pylist())
-    users = sorted(known)
-    states: dict[str, list[Any]] = {ITEMS: [], EVENTS: [], TIMES: [], SEEN: []}
-    for user in users:
-        whole = log.history_of(user)
-        recent = whole.last(length)
-        states[ITEMS].append([items[i] for i in recent.items])
-        states[EVENTS].append([events[e - 1] for e in recent.events])
-        states[TIMES].append(recent.times.tolist())
-        states[SEEN].append([items[i] for i in np.unique(whole.items)])
-    strings = pa.list_(pa.string())
-    table = pa.table(
-        {
-            columns.USER: pa.array(users, pa.string()),
-            ITEMS: pa.array(states[ITEMS], strings),
-            EVENTS: pa.array(states[EVENTS], strings),
-            TIMES: pa.array(states[TIMES], pa.list_(pa.timestamp("us", "UTC"))),
-            SEEN: pa.array(states[SEEN], strings),
-        }
-    )
-    names = [n for n in features.column_names if n != columns.USER]
-    at = pc.index_in(table[columns.USER], features[columns.USER].combine_chunks())
-    for name in names:
-        table = table.append_column(FEATURE + name, features[name].take(at))
+    users = sorted({*log.users.ids, *features[columns.USER].to_pylist()})
+    names = [name for name in features.column_names if name != columns.USER]
+    schema = pa.schema([*_COLUMNS.items(), *((FEATURE + n, features.schema.field(n).type) for n in names)])
+    own = features[columns.USER].combine_chunks()
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, row_group_size=_ROW_GROUP, compression="zstd")
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as file:
+        for start in range(0, len(users), _BATCH):
+            some = users[start : start + _BATCH]
+            at = pc.index_in(pa.array(some, pa.string()), own)
+            given = [features[name].take(at).combine_chunks() for name in names]
+            file.write_batch(pa.record_batch([*_states(some, log, length), *given], schema=schema))
 
 
-def open_users(path: Path) -> pq.ParquetFile:
-    """A users file whose columns of names come as codes into their distinct names.
+def users_table(source: Path | bytes) -> pa.Table:
+    """All columns of a users file, or of one's content; what of them is not looked at is not read.
 
-    Arrow reads such columns from one row group at a time, not from several at once.
+    Raises:
+        OSError: it cannot be read.
+        ArrowInvalid: it is no Arrow file.
     """
-    file = pq.ParquetFile(path, memory_map=True)
-    paths = (file.schema.column(place).path for place in range(len(file.schema)))
-    names = [name for name in paths if name.partition(".")[0] in (ITEMS, EVENTS, SEEN)]
-    return pq.ParquetFile(path, memory_map=True, metadata=file.metadata, read_dictionary=names)
+    return _opened(source).read_all()
+
+
+def _opened(source: Path | bytes) -> pa.RecordBatchFileReader:
+    return pa.ipc.open_file(pa.py_buffer(source) if isinstance(source, bytes) else pa.memory_map(str(source)))
+
+
+def _states(users: Sequence[str], log: UserLog, length: int) -> list[pa.Array]:
+    whole = [log.history_of(user) for user in users]
+    recent = [history.last(length) for history in whole]
+    return [
+        pa.array(users, pa.string()),
+        _lists((history.items for history in recent), pa.int32()),
+        _lists((history.events for history in recent), pa.int16()),
+        _lists((history.times for history in recent), _INSTANT),
+        _lists((np.unique(history.items) for history in whole), pa.int32()),
+    ]
+
+
+def _lists(parts: Iterable[Array], kind: pa.DataType) -> pa.ListArray:
+    arrays = list(parts)
+    offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(arrays)).cast(kind))
 
 
 class UserStore:
-    """Looks users up in a released users file; memory stays bounded however many there are."""
+    """The users of one users file, by id or by their place in it. Safe to read from threads.
+
+    Raises:
+        ReleaseError: it is no Arrow file, or lacks a column.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file = open_users(path)
-        self._lock = Lock()
-        self._groups: OrderedDict[int, _Group] = OrderedDict()
-        self._firsts = [
-            self._first(group)
-            for group in range(self._file.num_row_groups)
-            if self._file.metadata.row_group(group).num_rows
-        ]
-        self._features = [n for n in self._file.schema_arrow.names if n.startswith(FEATURE)]
+        try:
+            file = _opened(path)
+            _check(path, file.schema)
+            batches = [file.get_batch(number) for number in range(file.num_record_batches)]
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ReleaseError(
+                f"users {path}: no Arrow file of users ({error}); train again with this version of slate"
+            ) from error
+        self._path = path
+        self._parts = [_Part(batch) for batch in batches if batch.num_rows]
+        self._starts: list[int] = np.cumsum([0, *map(len, self._parts)]).tolist()
+        self._firsts = [part.id_of(0) for part in self._parts]
 
     def __len__(self) -> int:
-        return int(self._file.metadata.num_rows)
+        total: int = self._starts[-1]
+        return total
 
-    def get(self, user_id: str) -> UserState | None:
-        """The state of one user, or None where the release does not know them."""
-        record = self.record(user_id)
-        if record is None:
-            return None
-        instants = map(from_microseconds, record.times.tolist())
-        history = tuple(map(Interaction, record.items.texts(), record.events.texts(), instants))
-        return UserState(history, record.seen.texts(), record.features)
+    def check(self, items: int, events: int) -> None:
+        """Whether all items and events are of a catalogue and a feature space with so many.
+
+        Raises:
+            ReleaseError: one is not.
+        """
+        for part in self._parts:
+            for name, lowest, highest in part.bounds():
+                first, last = (1, events) if name == EVENTS else (0, items - 1)
+                if lowest < first or highest > last:
+                    raise ReleaseError(
+                        f"users {self._path}: {name} from {lowest} to {highest}, where the release has "
+                        f"{first} to {last}; assemble it again from one training"
+                    )
 
     def record(self, user_id: str) -> UserRecord | None:
-        """The same as it is stored, without an object an interaction: what each request can afford."""
-        number = bisect.bisect_right(self._firsts, user_id) - 1
+        """What is known of a user, or None where the release does not know them."""
+        number = bisect.bisect_right(self._firsts, key := _key(user_id)) - 1
         if number < 0:
             return None
-        group = self._group(number)
-        row = bisect.bisect_left(group.ids, user_id)
-        if row == len(group.ids) or group.ids[row] != user_id:
-            return None
-        return group.record(row)
+        part = self._parts[number]
+        place = part.place(key)
+        return part.record(place) if place < len(part) and part.id_of(place) == key else None
+
+    def place(self, user_id: str) -> int:
+        """How many users have a lower id."""
+        key = _key(user_id)
+        number = max(bisect.bisect_right(self._firsts, key) - 1, 0)
+        return self._starts[number] + (self._parts[number].place(key) if self._parts else 0)
+
+    def id_at(self, place: int) -> str:
+        """The id of the user at a place."""
+        part, within = self._at(place)
+        return part.id_of(within).decode()
+
+    def record_at(self, place: int) -> UserRecord:
+        """What is known of the user at a place."""
+        part, within = self._at(place)
+        return part.record(within)
 
     def sample(self, count: int) -> list[str]:
         """Up to ``count`` user ids with a history, spread evenly over the file."""
-        active: list[str] = []
-        for group in range(self._file.num_row_groups):
-            table = self._file.read_row_group(group, columns=[columns.USER, ITEMS])
-            there = pc.greater(pc.list_value_length(table[ITEMS]), 0)
-            active += table[columns.USER].filter(there).to_pylist()
+        active = np.concatenate([np.empty(0, bool), *(part.active() for part in self._parts)]).nonzero()[0]
         step = max(len(active) // max(count, 1), 1)
-        return active[::step][:count]
+        return [self.id_at(place) for place in active[::step][:count].tolist()]
 
-    def _first(self, group: int) -> str:
-        """The lowest user id of a row group, which statistics tell where there are any."""
-        chunk = self._file.metadata.row_group(group).column(0)
-        told = chunk.statistics if chunk.path_in_schema == columns.USER else None
-        if told is not None and told.has_min_max:
-            return str(told.min)
-        return str(self._file.read_row_group(group, columns=[columns.USER])[columns.USER][0])
-
-    def _group(self, number: int) -> "_Group":
-        with self._lock:
-            if number in self._groups:
-                self._groups.move_to_end(number)
-                return self._groups[number]
-            group = _Group(self._file.read_row_group(number), self._features)
-            self._groups[number] = group
-            if len(self._groups) > _CACHED_GROUPS:
-                self._groups.popitem(last=False)
-            return group
+    def _at(self, place: int) -> tuple["_Part", int]:
+        number = bisect.bisect_right(self._starts, place) - 1
+        return self._parts[number], place - self._starts[number]
 
 
-class _Group:
-    """One row group in memory."""
+def _check(path: Path, schema: pa.Schema) -> None:
+    for name, kind in _COLUMNS.items():
+        place = schema.get_field_index(name)
+        if place < 0 or schema.field(place).type != kind:
+            found = schema.field(place).type if place >= 0 else "missing"
+            raise ReleaseError(
+                f"users {path}: column {name} is {found} where {kind} is wanted; train again with this "
+                "version of slate"
+            )
 
-    def __init__(self, table: pa.Table, features: Sequence[str]) -> None:
-        self.ids: list[str] = table[columns.USER].to_pylist()
-        self._items = _Names(table[ITEMS])
-        self._events = _Names(table[EVENTS])
-        self._times = _Lists(table[TIMES])
-        self._instants: npt.NDArray[np.int64] = self._times.values.cast(pa.int64()).to_numpy()
-        self._seen = _Names(table[SEEN])
-        self._features = [name.removeprefix(FEATURE) for name in features]
-        values = (table[name].to_pylist() for name in features)
-        self._values = list(zip(*values, strict=True)) if features else [()] * len(self.ids)
 
-    def record(self, row: int) -> UserRecord:
+def _key(user_id: str) -> bytes:
+    # A request may name what is no text; nobody is called so.
+    return user_id.encode(errors="surrogatepass")
+
+
+class _Part:
+    """One batch of the file, as arrays over the mapped pages."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._size: int = batch.num_rows
+        ids = batch.column(columns.USER)
+        _, offsets, content = ids.buffers()
+        self._ends = np.frombuffer(offsets, np.int32)[ids.offset : ids.offset + self._size + 1]
+        self._content = memoryview(content) if content is not None else memoryview(b"")
+        self._items, self._events, self._times, self._seen = (
+            _List(batch.column(name)) for name in (ITEMS, EVENTS, TIMES, SEEN)
+        )
+        self._features = {
+            name.removeprefix(FEATURE): batch.column(name)
+            for name in batch.schema.names
+            if name.startswith(FEATURE)
+        }
+
+    def __len__(self) -> int:
+        return self._size
+
+    def id_of(self, place: int) -> bytes:
+        """The id at a place in UTF-8, whose order is that of the texts."""
+        return bytes(self._content[self._ends[place] : self._ends[place + 1]])
+
+    def place(self, key: bytes) -> int:
+        """How many ids of this part are lower."""
+        found: int = bisect.bisect_left(range(self._size), key, key=self.id_of)
+        return found
+
+    def bounds(self) -> Iterator[tuple[str, int, int]]:
+        """The lowest and the highest item and event, of columns that hold any."""
+        for name, column in ((ITEMS, self._items), (EVENTS, self._events), (SEEN, self._seen)):
+            if len(column.values):
+                yield name, int(column.values.min()), int(column.values.max())
+
+    def active(self) -> npt.NDArray[np.bool_]:
+        """Who has a history."""
+        found: npt.NDArray[np.bool_] = np.diff(self._items.offsets) > 0
+        return found
+
+    def record(self, place: int) -> UserRecord:
         return UserRecord(
-            items=self._items.of(row),
-            events=self._events.of(row),
-            times=self._instants[self._times.entries(row)],
-            seen=self._seen.of(row),
-            features=dict(zip(self._features, self._values[row], strict=True)),
+            History(self._items.of(place), self._events.of(place), self._times.of(place)),
+            self._seen.of(place),
+            {name: column[place].as_py() for name, column in self._features.items()},
         )
 
 
-class _Lists:
-    """A column of lists: row ``r`` owns ``values[offsets[r]:offsets[r + 1]]``."""
+class _List:
+    """A column of lists of numbers: row ``r`` owns ``values[offsets[r]:offsets[r + 1]]``."""
 
-    def __init__(self, column: pa.ChunkedArray) -> None:
-        lists = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-        self.values = lists.values
-        self._offsets: list[int] = lists.offsets.to_pylist()
+    def __init__(self, column: pa.ListArray) -> None:
+        values = column.values
+        plain = values.cast(pa.int64()) if values.type == _INSTANT else values
+        self.values = plain.to_numpy()
+        self.offsets = column.offsets.to_numpy()
 
-    def entries(self, row: int) -> slice:
-        return slice(self._offsets[row], self._offsets[row + 1])
-
-
-class _Names:
-    """A column of lists of names, as :func:`open_users` reads them."""
-
-    def __init__(self, column: pa.ChunkedArray) -> None:
-        self._lists = _Lists(column)
-        self._codes = self._lists.values.indices.to_numpy()
-        self._names = Names(self._lists.values.dictionary)
-
-    def of(self, row: int) -> Coded:
-        return Coded(self._codes[self._lists.entries(row)], self._names)
+    def of(self, row: int) -> Array:
+        own: Array = self.values[self.offsets[row] : self.offsets[row + 1]]
+        return own

@@ -24,7 +24,7 @@ from slate.config import describe
 from slate.errors import ReleaseError
 from slate.release.verdict import Finite, Verdict
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 HASH_LENGTH: Final = 12
 RELEASE_ID: Final = re.compile(rf"\d{{8}}T\d{{12}}Z-[0-9a-f]{{{HASH_LENGTH}}}")
 
@@ -126,7 +126,7 @@ class ManifestFields(_Part):
 class Manifest(ManifestFields):
     """The whole of ``manifest.json``."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     release_id: str
     created_at: Instant
     files: tuple[FileEntry, ...]

@@ -16,7 +16,6 @@ from slate import columns
 from slate.config import DatasetConfig, RankingConfig, RecommendConfig, RetrievalConfig, parse_section
 from slate.data import statistics
 from slate.data.catalogue import Catalogue
-from slate.data.features import FeatureSpace
 from slate.data.holdout import Split
 from slate.evaluation.holdout import HISTORY_FILE
 from slate.recommend import fallback, recommender, users
@@ -66,12 +65,9 @@ def assemble(
     split = Split.open(splits)
     log = split.user_log()
     catalogue = Catalogue.open(splits)
-    features = FeatureSpace.from_json((splits / columns.FEATURES_FILE).read_text(encoding="utf-8"))
     user_table = pq.read_table(splits / columns.USERS_FILE)
     length = max(retrieval.history, ranking.history)
-    users.write_users(
-        content / recommender.USERS, log, catalogue.ids.ids, features.events, user_table, length
-    )
+    users.write_users(content / recommender.USERS, log, user_table, length)
     everything = split.everything()
     _write_popular(everything, dataset_config.target_events, content)
     write_sources(recommend, split, log, dataset_config.target_events, content)

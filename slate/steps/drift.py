@@ -17,6 +17,7 @@ from slate.data.drift import Drift, Entities, compare
 from slate.data.drift.report import Comparison, render
 from slate.errors import DataError, SlateError
 from slate.recommend.recommender import USERS
+from slate.recommend.users import users_table
 from slate.release.layout import release_prefix
 from slate.release.manifest import Manifest
 from slate.release.verify import read_manifest
@@ -145,7 +146,7 @@ def _present(tables: Mapping[str, pa.Table]) -> Entities:
 def _shipped(champion: Champion) -> Entities:
     """The ids that a release ships; those of users are every user of its data."""
     items = pq.read_table(champion.path / columns.ITEMS_FILE, columns=[columns.ITEM])
-    users = pq.read_table(champion.path / USERS, columns=[columns.USER])
+    users = users_table(champion.path / USERS)
     return Entities(items[columns.ITEM].to_pylist(), users[columns.USER].to_pylist())
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from slate import columns
+from slate.clock import from_microseconds
 from slate.config import DatasetConfig, load_config, parse_config
 from slate.data.ingest import ingest
+from slate.data.sequences import NO_HISTORY
 from slate.errors import DataError
 from slate.evaluation.compare import compare
 from slate.evaluation.holdout import Holdout
@@ -101,9 +104,11 @@ def _with_released_history(recommender: Recommender, recent: pa.Table) -> pa.Tab
     known = {tuple(row[name] for name in _KEY) for row in recent.select(_KEY).to_pylist()}
     rows = []
     for user in recent[columns.USER].unique().to_pylist():
-        state = recommender.users.get(user)
-        for past in state.history if state else ():
-            key = (user, past.item_id, past.event, past.at)
+        record = recommender.users.record(user)
+        past = NO_HISTORY if record is None else record.history
+        items = recommender.catalogue.ids.to_ids(past.items)
+        events = [recommender.features.events[code - 1] for code in past.events.tolist()]
+        for key in zip(repeat(user), items, events, map(from_microseconds, past.times.tolist())):
             if key not in known:
                 rows.append({**dict(zip(_KEY, key, strict=True)), columns.WEIGHT: 0.0})
     return pa.concat_tables([recent, pa.Table.from_pylist(rows, schema=recent.schema)])

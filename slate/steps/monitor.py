@@ -22,7 +22,7 @@ from slate.monitoring.reference import REFERENCE_FILE, Reference, as_exposures
 from slate.monitoring.traffic import HISTORY, Known
 from slate.recommend.recommender import USERS, Recommender
 from slate.recommend.request import Request
-from slate.recommend.users import TIMES
+from slate.recommend.users import TIMES, users_table
 from slate.release.resolve import open_verified
 from slate.storage import ObjectStore
 
@@ -97,11 +97,10 @@ def open_release(store: ObjectStore, release_id: str) -> Release:
 
 def known(content: Path) -> Known:
     """The items of a release, and its users with how much of their histories it ships."""
-    path = content / USERS
-    names = [n for n in pq.read_schema(path).names if n.startswith(_FEATURE)]
-    users = pq.read_table(path, columns=[columns.USER, TIMES, *names])
-    length = pc.list_value_length(users[TIMES])
-    users = users.drop_columns([TIMES]).append_column(HISTORY, length)
+    shipped = users_table(content / USERS)
+    names = [n for n in shipped.column_names if n.startswith(_FEATURE)]
+    length = pc.list_value_length(shipped[TIMES])
+    users = shipped.select([columns.USER, *names]).append_column(HISTORY, length)
     plain = [n.removeprefix(_FEATURE) for n in users.column_names]
     return Known(pq.read_table(content / columns.ITEMS_FILE), users.rename_columns(plain))
 

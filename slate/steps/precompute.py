@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from slate import columns
 from slate.clock import Clock, SystemClock
@@ -22,6 +21,7 @@ from slate.recommend.precompute.partition import Partition
 from slate.recommend.precompute.processes import share
 from slate.recommend.precompute.progress import Figures
 from slate.recommend.precompute.worker import Task
+from slate.recommend.users import users_table
 from slate.release.channels import CANDIDATE, STABLE, read_channel
 from slate.release.manifest import Manifest
 from slate.release.resolve import open_verified
@@ -126,7 +126,7 @@ def _workers(config: BatchConfig, users: Path, partition: Partition) -> int:
     """
     if config.workers is not None:
         return config.workers
-    own = len(partition.rows(pq.ParquetFile(users).metadata.num_rows))
+    own = len(partition.rows(users_table(users).num_rows))
     return max(1, min(len(os.sched_getaffinity(0)), own // _WORTH_A_PROCESS))
 
 

@@ -91,9 +91,9 @@ def test_a_list_reaches_the_users_of_a_release_and_no_model(tmp_path: Path) -> N
     features = FeatureSpace.from_json((tmp_path / "splits" / "features.json").read_text(encoding="utf-8"))
     assert features.users == ()
     split = Split.open(tmp_path / "splits")
-    path = tmp_path / "users" / "users.parquet"
-    write_users(path, split.user_log(), split.catalogue.ids.ids, features.events, split.users, 5)
-    ann, bob = UserStore(path).get("ann"), UserStore(path).get("bob")
+    path = tmp_path / "users" / "users.arrow"
+    write_users(path, split.user_log(), split.users, 5)
+    ann, bob = UserStore(path).record("ann"), UserStore(path).record("bob")
     assert ann is not None
     assert bob is not None
     assert (ann.features["follows"], bob.features["follows"]) == (["author 9", "bob"], None)

@@ -30,6 +30,7 @@ from slate.recommend.precompute import progress, worker
 from slate.recommend.precompute.form import unpacked
 from slate.recommend.recommender import Recommender
 from slate.recommend.request import Request
+from slate.recommend.users import users_table
 from slate.release.channels import read_channel
 from slate.steps.finish_precompute import finish_precompute
 from slate.steps.precompute import precompute
@@ -101,7 +102,7 @@ def place(tiny: TinyRun, tmp_path: Path) -> Place:
 @pytest.fixture(scope="module")
 def users(recommender: Recommender) -> dict[str, datetime | None]:
     """Every released user's last instant."""
-    rows = pq.read_table(recommender.directory / USERS, columns=["user_id", "times"]).to_pylist()
+    rows = users_table(recommender.directory / USERS).select(["user_id", "times"]).to_pylist()
     return {row["user_id"]: row["times"][-1] if row["times"] else None for row in rows}
 
 

@@ -31,12 +31,12 @@ def film(number: int) -> str:
 
 def test_a_known_user_gets_k_unseen_items_from_the_release(recommender: Recommender, tiny: Any) -> None:
     user = recommender.users.sample(1)[0]
-    state = recommender.users.get(user)
+    state = recommender.users.record(user)
     assert state is not None
     answer = recommender.recommend(user, at=AT)
     assert (answer.user_id, answer.rung, answer.release_id) == (user, "personalised", tiny.release_id)
     assert len(answer.items) == 5
-    assert not set(answer.item_ids) & set(state.seen)
+    assert not set(answer.item_ids) & set(recommender.catalogue.ids.to_ids(state.seen))
     assert [item.position for item in answer.items] == [1, 2, 3, 4, 5]
     scores = [item.score for item in answer.items]
     assert scores == sorted(scores, reverse=True)

@@ -257,7 +257,7 @@ KINDS: dict[str, tuple[Callable[[Victim], None], str]] = {
     "replayed older release": (replayed_release, "in place of"),
     "replayed older manifest": (replayed_manifest, "in place of"),
     "renamed folder": (folder_renamed, "in place of 20990101"),
-    "newer schema": (edit(lambda r: r.update(schema_version=3)), "schema version 3"),
+    "newer schema": (edit(lambda r: r.update(schema_version=4)), "schema version 4"),
     "no schema": (edit(lambda r: r.pop("schema_version")), "schema version None"),
     "schema as bool": (edit(lambda r: r.update(schema_version=True)), "schema version True"),
     "unknown field": (edit(lambda r: r.update(note="x")), "note: Extra"),

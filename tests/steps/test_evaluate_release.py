@@ -56,10 +56,11 @@ def newer_world(folder: Path, tiny: Any) -> Path:
     )
     lines = ["who,film,when"]
     for user in recommender.users.sample(220):
-        state = recommender.users.get(user)
-        assert state is not None
-        item = f"film {(int(state.history[-1].item_id[5:7]) + 1) % 60:02d}, é"
-        if item not in state.seen and len(lines) <= 40:
+        record = recommender.users.record(user)
+        assert record is not None
+        last, *seen = recommender.catalogue.ids.to_ids([record.history.items[-1], *record.seen])
+        item = f"film {(int(last[5:7]) + 1) % 60:02d}, é"
+        if item not in seen and len(lines) <= 40:
             lines.append(f'{user},"{item}",{int(watermark.timestamp()) + 60}')
     (folder / "new.csv").write_text("\n".join(lines), encoding="utf-8")
     config = folder / "new.yaml"

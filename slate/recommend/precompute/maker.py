@@ -45,8 +45,7 @@ class Maker:
         """Of users of whom the release says everything."""
         requests = [self._request(user.user_id) for user in users]
         asks = [
-            self._funnel.ask_of(request, user.history, user.seen, user.features)
-            for request, user in zip(requests, users, strict=True)
+            self._funnel.ask_of(request, user.record) for request, user in zip(requests, users, strict=True)
         ]
         return self._made(asks, requests)
 

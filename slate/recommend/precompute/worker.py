@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from slate.clock import microseconds
 from slate.config import BatchConfig, FeedbackConfig
+from slate.data.sequences import History
 from slate.errors import ConflictError, StorageError
 from slate.feedback.open import open_state
 from slate.feedback.state import OnlineState
@@ -72,7 +73,7 @@ class _Worker:
         self._journal = Journal(store, task.release_id, task.partition, new, task.batch.resume_h)
         self._maker = Maker(recommender, self._journal.progress.at, task.batch.items)
         self._users = ReleasedUsers(recommender.opened, task.partition)
-        self._store_of_users = recommender.users
+        self._released = recommender.users
         self._since = microseconds(task.active_since)
         self._mark = time.monotonic()
         self._told = 0
@@ -101,13 +102,16 @@ class _Worker:
         active: list[Known] = []
         for user in everybody:
             users.append(user)
-            if user.last >= self._since or user.user_id in self._task.recent:
+            if self._active(user.record.history) or user.user_id in self._task.recent:
                 active.append(user)
             if len(active) == self._task.batch.size or len(users) == _PASSED:
                 yield users, active
                 users, active = [], []
         if users:
             yield users, active
+
+    def _active(self, history: History) -> bool:
+        return len(history.times) > 0 and int(history.times[-1]) >= self._since
 
     def _made(self, users: Sequence[Known]) -> list[Made]:
         """Who did something since the release was made is looked up as a request of theirs would be."""
@@ -119,7 +123,7 @@ class _Worker:
         """Recent users of this partition of whom the release knows nothing, sorted, without who is done."""
         done = self._journal.progress.newcomer
         own = (name for name in self._task.recent if self._users.owns(name) and (done is None or name > done))
-        return sorted(name for name in own if self._store_of_users.get(name) is None)
+        return sorted(name for name in own if self._released.record(name) is None)
 
     def _keep(
         self,

@@ -46,22 +46,20 @@ def quotas_of(release: Opened) -> tuple[Quota, ...]:
 
 def _near(release: Opened, name: str, file: str, recent: int) -> NeighbourSource:
     table = Neighbours.read(release.directory / file, len(release.catalogue))
-    events = release.features.events
-    return NeighbourSource(name, table, {events.index(n) + 1 for n in _targets(release)}, recent)
+    return NeighbourSource(name, table, _targets(release), recent)
 
 
-def _targets(release: Opened) -> tuple[str, ...]:
-    """The events that say an item was wanted."""
+def _targets(release: Opened) -> set[int]:
+    """Codes of the events that say an item was wanted."""
     described = release.sections.get("dataset")
     names = release.features.events
-    if described is None:
-        return names
-    return tuple(n for n in parse_section(DatasetConfig, described).target_events if n in names)
+    wanted = names if described is None else parse_section(DatasetConfig, described).target_events
+    return {code for code, name in enumerate(names, start=1) if name in wanted}
 
 
 def _followed(release: Opened, author: str | None) -> Source:
     if author is None:
-        return FollowedUsersSource(release.users, release.catalogue.ids, _targets(release))
+        return FollowedUsersSource(release.users, _targets(release))
     column = attributes.raw(release.catalogue, author, "recommend.sources.followed.author")
 
     def of(values: Sequence[object], since: Instants) -> Source:

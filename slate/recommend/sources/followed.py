@@ -1,14 +1,13 @@
 """Items by authors, or of users, whom the user follows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from slate import columns
-from slate.clock import microseconds
-from slate.data.vocabulary import IdMap
+from slate.data.sequences import NO_HISTORY
 from slate.recommend.arrays import Rows
 from slate.recommend.attributes import Instants, texts
 from slate.recommend.sources.base import Asked
@@ -63,26 +62,24 @@ class FollowedUsersSource:
     """What followed users interacted with before the request, latest first.
 
     Args:
-        wanted: names of the events that say an item was wanted; the others are passed over.
+        wanted: codes of the events that say an item was wanted; the others are passed over.
     """
 
     name = NAME
 
-    def __init__(self, users: UserStore, ids: IdMap, wanted: Sequence[str]) -> None:
+    def __init__(self, users: UserStore, wanted: Collection[int]) -> None:
         self._users = users
-        self._ids = ids
-        self._wanted = frozenset(wanted)
+        self._wanted = np.asarray(sorted(wanted), np.int16)
 
     def candidates(self, asked: Asked, counts: Sequence[int]) -> list[Rows]:
         return [self._of(ask, count) for ask, count in zip(asked.asks, counts, strict=True)]
 
     def _of(self, ask: Ask, count: int) -> Rows:
-        latest: dict[int, int] = {}
-        for user in follows(ask):
-            state = self._users.get(user)
-            for past in state.history if state else ():
-                row, at = self._ids.row(past.item_id), microseconds(past.at)
-                if row is not None and at < ask.query.at and past.event in self._wanted:
-                    latest[row] = max(at, latest.get(row, NEVER))
-        order = sorted(latest, key=lambda row: (-latest[row], row))
-        return np.asarray(order[:count], np.int32)
+        records = filter(None, map(self._users.record, follows(ask)))
+        pasts = [NO_HISTORY, *(record.history for record in records)]
+        items, events, times = map(np.concatenate, zip(*pasts, strict=True))
+        counted = (times < ask.query.at) & np.isin(events, self._wanted)
+        rows, own = np.unique(items[counted], return_inverse=True)
+        latest = np.full(len(rows), NEVER)
+        np.maximum.at(latest, own, times[counted])
+        return rows[np.argsort(-latest, kind="stable")][:count]

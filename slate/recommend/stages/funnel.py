@@ -1,11 +1,9 @@
 """The stages of one release, one after the other, for whoever calls them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from slate.clock import Clock, SystemClock
-from slate.data.sequences import History
-from slate.recommend.arrays import Rows
 from slate.recommend.engine import ScoreRequest, Scores
 from slate.recommend.filters.build import filters_of
 from slate.recommend.live import STRANGER, LiveState, NothingLive
@@ -18,6 +16,7 @@ from slate.recommend.stages.prepare import Preparation
 from slate.recommend.stages.records import Ask, Candidates, Kept, Picked, Scored
 from slate.recommend.stages.retrieve import Gather, Retrieval, one_by_one
 from slate.recommend.stages.score import Scoring
+from slate.recommend.users import UserRecord
 
 
 class Funnel:
@@ -54,9 +53,9 @@ class Funnel:
             for each in requests
         ]
 
-    def ask_of(self, request: Request, history: History, seen: Rows, features: Mapping[str, object]) -> Ask:
+    def ask_of(self, request: Request, known: UserRecord) -> Ask:
         """A request in model terms where nobody is looked up; see :class:`Preparation`."""
-        return self._preparation.of(request, history, seen, features)
+        return self._preparation.of(request, known)
 
     def retrieve(self, asks: Sequence[Ask], count: int | None = None) -> list[Candidates]:
         """Candidates of every source, merged; ``count`` of each source instead of what is configured.

@@ -9,12 +9,11 @@ from typing import Final
 import numpy as np
 
 from slate.clock import Clock, microseconds
-from slate.data.sequences import History, natural
+from slate.data.sequences import NO_HISTORY, History, natural
 from slate.recommend.arrays import Rows
 from slate.recommend.distinct import ascending
 from slate.recommend.live import STRANGER, LiveState, LiveUser
 from slate.recommend.live.overlay import overlaid
-from slate.recommend.names import NOTHING, UNKNOWN
 from slate.recommend.opened import Opened
 from slate.recommend.request import Interaction, Request
 from slate.recommend.stages.records import Ask
@@ -22,7 +21,7 @@ from slate.recommend.users import UserRecord
 from slate.retrieval.query import Query
 
 _NO_ROWS: Final[Rows] = np.empty(0, np.int32)
-_NOBODY: Final = UserRecord(NOTHING, NOTHING, np.empty(0, np.int64), NOTHING, {})
+_NOBODY: Final = UserRecord(NO_HISTORY, _NO_ROWS, {})
 
 
 class Preparation:
@@ -45,11 +44,8 @@ class Preparation:
         known = self._known(request.user_id)
         features = known.features if request.features is None else request.features
         if request.history is None:
-            history, ignored = self._released(known)
-            history = self._overlaid(history, since, ignored)
-            seen, complete = known.seen.numbers(self._release.ids.row)
-            seen = seen if complete else seen[seen != UNKNOWN]
-            return self._of(request, at, history, seen, features, ignored, since.blocked)
+            history, ignored = self._overlaid(known.history, since)
+            return self._of(request, at, history, known.seen, features, ignored, since.blocked)
         given = sorted(self.interactions(request.history, instant), key=_chronology)
         history, ignored = self._history(
             [each.item_id for each in given],
@@ -58,14 +54,10 @@ class Preparation:
         )
         return self._of(request, at, history, history.items, features, ignored, since.blocked)
 
-    def of(self, request: Request, history: History, seen: Rows, features: Mapping[str, object]) -> Ask:
-        """One request of whom all is known: the past and the features are these, whatever it says of them.
-
-        Args:
-            history: in catalogue rows, the oldest first; ``seen`` are further rows not to be shown again.
-        """
+    def of(self, request: Request, known: UserRecord) -> Ask:
+        """One request of whom all is known: the past and the features are these, whatever it says of them."""
         at = microseconds(request.at or self._clock.now())
-        return self._of(request, at, history, seen, features, (), ())
+        return self._of(request, at, known.history, known.seen, known.features, (), ())
 
     def _of(
         self,
@@ -117,20 +109,13 @@ class Preparation:
     def _known(self, user_id: str | None) -> UserRecord:
         return (None if user_id is None else self._release.users.record(user_id)) or _NOBODY
 
-    def _overlaid(self, released: History, since: LiveUser, ignored: list[str]) -> History:
+    def _overlaid(self, released: History, since: LiveUser) -> tuple[History, Sequence[str]]:
+        """A released past and what followed, and the names in that which the release does not know."""
         if not since.history:
-            return released
+            return released, ()
         history, unknown = overlaid(released, since.history, self._release.ids, self._events)
         self._live.ignored(len(unknown))
-        ignored.extend(unknown)
-        return history
-
-    def _released(self, known: UserRecord) -> tuple[History, list[str]]:
-        """A released past, as :meth:`_history` gives it."""
-        rows, events = known.items.numbers(self._release.ids.row), known.events.numbers(self._events.get)
-        if not (rows.complete and events.complete):
-            return self._history(known.items.texts(), known.events.texts(), known.times.tolist())
-        return History(rows.values, events.values.astype(np.int16), known.times), []
+        return history, unknown
 
     def _history(
         self, items: Sequence[str], events: Sequence[str], times: Sequence[int]

@@ -7,20 +7,18 @@ Intervals are plain ones of this one look, not confidence sequences.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from slate import columns
 from slate.config import DatasetConfig, EvaluationConfig, Event, RolloutConfig, parse_section
 from slate.errors import SlateError
 from slate.evaluation.forest import Forest, Row, bar, short, span_of
 from slate.recommend.online.ladder import PERSONALISED
-from slate.recommend.users import FEATURE, ITEMS
+from slate.recommend.users import FEATURE, FILE, ITEMS, users_table
 from slate.release.channels import CANDIDATE, STABLE
 from slate.release.layout import release_prefix
 from slate.release.manifest import Manifest
@@ -32,8 +30,6 @@ from slate.rollout.judge.sequences import difference, sample
 from slate.rollout.state import State
 from slate.storage import ObjectStore
 
-#: Where a release has its users; the module that spells it opens models.
-_USERS: Final = f"users/{columns.USERS_FILE}"
 _Z: Final = 1.959963984540054
 _FEWEST: Final = 2
 #: An attribute's most frequent values; the others are not drawn.
@@ -127,23 +123,21 @@ def _of_log(users: pa.Table, log: Log) -> dict[str, pa.Array]:
 
 def _of_release(store: ObjectStore, manifest: Manifest, users: pa.Table) -> dict[str, pa.Array]:
     """What the release ships of its users; nothing where that cannot be read."""
-    key = f"{release_prefix(manifest.release_id)}{_USERS}"
+    key = f"{release_prefix(manifest.release_id)}{FILE}"
     sizes = {f"{release_prefix(manifest.release_id)}{each.path}": each.size for each in manifest.files}
     if not 0 < sizes.get(key, 0) <= _MOST_BYTES:
         return {}
     names = parse_section(DatasetConfig, manifest.config.get("dataset", {})).sensitive_attributes
     enough = parse_section(EvaluationConfig, manifest.config.get("evaluation", {})).cold_user_history
     try:
-        file = pq.ParquetFile(BytesIO(store.read(key)))
-        known = [name for name in names if FEATURE + name in file.schema_arrow.names]
-        shipped = file.read(columns=[columns.USER, ITEMS, *(FEATURE + name for name in known)])
+        shipped = users_table(store.read(key))
     except (SlateError, pa.ArrowException):
         return {}
     at = pc.index_in(users[columns.USER].combine_chunks(), shipped[columns.USER].combine_chunks())
     lengths = pc.fill_null(pc.list_value_length(shipped[ITEMS].combine_chunks()).take(at), 0)
     cold = f"fewer than {enough} interactions"
     found = {"known to the release": pc.if_else(pc.less(lengths, enough), cold, f"{enough} and more")}
-    for name in known:
+    for name in (name for name in names if FEATURE + name in shipped.column_names):
         values = shipped[FEATURE + name].combine_chunks().take(at)
         if not pa.types.is_nested(values.type):
             found[name] = values.cast(pa.string())

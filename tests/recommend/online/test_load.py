@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -54,6 +56,14 @@ def table(name: str, change: Callable[[pa.Table], pa.Table]) -> Change:
     def apply(folder: Path, _: dict[str, Any]) -> None:
         changed = change(pq.read_table(folder / name))
         pq.write_table(changed, folder / name)
+
+    return apply
+
+
+def users(change: Callable[[pa.Table], pa.Table]) -> Change:
+    def apply(folder: Path, _: dict[str, Any]) -> None:
+        path = folder / "users/users.arrow"
+        feather.write_feather(change(feather.read_table(path)), path, compression="uncompressed")
 
     return apply
 
@@ -139,6 +149,13 @@ def _without(column: str) -> Callable[[pa.Table], pa.Table]:
     return lambda rows: rows.drop_columns([column])
 
 
+def _of_another_catalogue(rows: pa.Table) -> pa.Table:
+    items = rows["items"].combine_chunks()
+    others = pc.add(items.values, pa.scalar(1, pa.int32()))
+    place = rows.column_names.index("items")
+    return rows.set_column(place, "items", pa.ListArray.from_arrays(items.offsets, others))
+
+
 BAD: dict[str, Change] = {
     "NaN in the ranker's weights": noisy_weights("ranking/model/score.tflite", float("nan")),
     "NaN in the ranker's item vectors": array("ranking/model/item_table.npy", _not_numbers),
@@ -169,8 +186,10 @@ BAD: dict[str, Change] = {
     "a catalogue of no items": table("items.parquet", lambda rows: rows.slice(0, 0)),
     "a catalogue without ids": table("items.parquet", _without("item_id")),
     "a catalogue in another order": table("items.parquet", lambda rows: rows.take(list(range(59, -1, -1)))),
-    "users without histories": table("users/users.parquet", _without("items")),
-    "users that are no Parquet": garbage("users/users.parquet"),
+    "users without histories": users(_without("items")),
+    "users with the items of another catalogue": users(_of_another_catalogue),
+    "users that are no Arrow file": garbage("users/users.arrow"),
+    "users cut short": cut("users/users.arrow"),
     "no fallback": gone("fallback.json"),
     "another golden answer": other_golden,
     "another golden rung": unknown_rung,

@@ -65,8 +65,8 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> UserStore:
         }
     )
     log = UserLog.from_table(table, IdMap.of(IDS), ("v", "hide"))
-    path = tmp_path_factory.mktemp("users") / "users.parquet"
-    write_users(path, log, IDS, ("v", "hide"), pa.table({"user_id": pa.array([], pa.string())}), 10)
+    path = tmp_path_factory.mktemp("users") / "users.arrow"
+    write_users(path, log, pa.table({"user_id": pa.array([], pa.string())}), 10)
     return UserStore(path)
 
 
@@ -83,7 +83,7 @@ def sources(users: UserStore) -> Mapping[str, Source]:
         "popular": PopularSource(records),
         "fresh": FreshSource(SINCE),
         "authors": FollowedAuthorsSource(AUTHORS, SINCE),
-        "friends": FollowedUsersSource(users, IdMap.of(IDS), ["v"]),
+        "friends": FollowedUsersSource(users, {1}),
     }
 
 

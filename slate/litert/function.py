@@ -1,7 +1,8 @@
 """A compiled function, called with arrays by name."""
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,15 +15,20 @@ from slate.litert.diversion import quietly
 #: What a converter calls the one signature of a model.
 SIGNATURE: Final = "serving_default"
 
+#: Interpreters that are kept where no more calls are under way at once.
+_KEPT: Final = 8
+
 Array = npt.NDArray[Any]
+Shapes = tuple[tuple[int, ...], ...]
 
 
 class LiteFunction:
     """One function of a model. Safe to call from several threads, with inputs of any shape it allows.
 
     Each call under way has an interpreter of its own, which runs in the thread that calls: where there are
-    more processors, there are more callers. Interpreters are kept, so there are as many as calls were under
-    way at once.
+    more processors, there are more callers. Interpreters are kept with the shapes of their last inputs, for
+    another batch size costs one as much time as a small batch; so there are some for different shapes, and
+    more only while more calls are under way at once.
 
     Args:
         file: written by :func:`slate.litert.convert.write`; read once.
@@ -45,7 +51,10 @@ class LiteFunction:
             raise ModelError(
                 f"model {file}: no compiled function ({error}); train again, or take another release"
             ) from error
+        #: The one used last stands last.
         self._idle = [first]
+        self._made = 1
+        self._lock = threading.Lock()
         #: Names of the inputs.
         self.inputs: tuple[str, ...] = tuple(sorted(first.inputs))
         #: Names of the outputs.
@@ -62,14 +71,32 @@ class LiteFunction:
         Raises:
             KeyError: an input is missing.
         """
+        given = {name: np.asarray(arrays[name], tensor.kind) for name, tensor in self._first.inputs.items()}
+        shapes = tuple(array.shape for array in given.values())
         try:
-            interpreter = self._idle.pop()
-        except IndexError:
-            interpreter = _Interpreter.of(self._content)
-        answer = interpreter.run(arrays)
-        # One that failed is not used again.
-        self._idle.append(interpreter)
+            interpreter = self._fitting(shapes) or _Interpreter.of(self._content)
+            answer = interpreter.run(given, shapes)
+        except BaseException:
+            # It is not used again.
+            with self._lock:
+                self._made -= 1
+            raise
+        with self._lock:
+            self._idle.append(interpreter)
         return answer
+
+    def _fitting(self, shapes: Shapes) -> "_Interpreter | None":
+        """An idle interpreter that has these shapes already, or may be given them; None where a new one is
+        worth its memory or no other is idle.
+        """
+        with self._lock:
+            for place in reversed(range(len(self._idle))):
+                if self._idle[place].shapes == shapes:
+                    return self._idle.pop(place)
+            if self._idle and (self._made >= _KEPT or not self._idle[0].shapes):
+                return self._idle.pop(0)
+            self._made += 1
+            return None
 
 
 @dataclass(frozen=True)
@@ -89,7 +116,8 @@ class _Interpreter:
     interpreter: Any
     inputs: Mapping[str, _Tensor]
     outputs: Mapping[str, _Tensor]
-    _shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    #: Of the inputs in their order; none before the first call.
+    shapes: Shapes = ()
 
     @classmethod
     def of(cls, content: bytes) -> "_Interpreter":
@@ -106,18 +134,14 @@ class _Interpreter:
             {name: _Tensor.of(details) for name, details in runner.get_output_details().items()},
         )
 
-    def run(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        interpreter, resized = self.interpreter, False
-        given = [
-            (name, tensor, np.asarray(arrays[name], tensor.kind)) for name, tensor in self.inputs.items()
-        ]
-        for name, tensor, array in given:
-            if self._shapes.get(name) != array.shape:
-                interpreter.resize_tensor_input(tensor.index, array.shape, strict=True)
-                self._shapes[name], resized = array.shape, True
-        if resized:
+    def run(self, given: Mapping[str, Array], shapes: Shapes) -> dict[str, Array]:
+        interpreter = self.interpreter
+        if self.shapes != shapes:
+            for tensor, shape in zip(self.inputs.values(), shapes, strict=True):
+                interpreter.resize_tensor_input(tensor.index, shape, strict=True)
             interpreter.allocate_tensors()
-        for _, tensor, array in given:
+            self.shapes = shapes
+        for tensor, array in zip(self.inputs.values(), given.values(), strict=True):
             interpreter.set_tensor(tensor.index, array)
         interpreter.invoke()
         return {name: interpreter.get_tensor(tensor.index) for name, tensor in self.outputs.items()}

@@ -85,13 +85,18 @@ def encode_queries(queries: Sequence[Query], features: FeatureSpace, length: int
     return encoded
 
 
+def _round(length: int) -> int:
+    """The next power of two."""
+    return 1 << max(length - 1, 0).bit_length()
+
+
 @dataclass(frozen=True)
 class QueryEncoder:
     """An exported query tower, ready to embed queries. Safe to call from several threads.
 
     ``length`` is the longest history that is looked at; ``vectors`` float32 [rows + spare, dim] are the
-    candidates' by catalogue row. Nothing is padded to a round size: another shape costs a tenth of a
-    millisecond, and padding is computed like the rest.
+    candidates' by catalogue row. Histories are padded to a few round lengths, since each other shape
+    costs :class:`slate.litert.function.LiteFunction` as much as a short history does.
     """
 
     features: FeatureSpace
@@ -162,8 +167,8 @@ class QueryEncoder:
         answers = [np.empty((0, self.vectors.shape[1]), np.float32)]
         for start in range(0, len(queries), _CHUNK):
             chunk = queries[start : start + _CHUNK]
-            longest = min(max(len(query.history.items) for query in chunk), self.length)
-            inputs = encode_queries(chunk, self.features, max(longest, 1))
+            longest = max(len(query.history.items) for query in chunk)
+            inputs = encode_queries(chunk, self.features, min(_round(longest), self.length))
             answers.append(self.answer(inputs)[EMBEDDING])
         return np.concatenate(answers)
 

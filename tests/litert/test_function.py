@@ -15,7 +15,7 @@ tf = pytest.importorskip("tensorflow")
 
 from slate.errors import ModelError  # noqa: E402
 from slate.litert import convert  # noqa: E402
-from slate.litert.function import LiteFunction  # noqa: E402
+from slate.litert.function import LiteFunction, _Interpreter  # noqa: E402
 
 INPUTS = {
     "of": tf.TensorSpec([None, 2], tf.float32, name="of"),
@@ -78,6 +78,35 @@ def test_it_takes_any_shape_from_several_threads(file: Path) -> None:
     for given, answer in zip(every, found, strict=True):
         np.testing.assert_array_equal(answer["count"], given["many"].sum(axis=1))
         np.testing.assert_array_equal(answer["twice"], 2 * given["of"])
+
+
+def test_interpreters_are_kept_by_shape_and_there_are_no_more_than_are_worth_it(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, resized = [], []
+    of, run = _Interpreter.of, _Interpreter.run
+
+    def counted(content: bytes) -> _Interpreter:
+        opened.append(content)
+        return of(content)
+
+    def watched(self: _Interpreter, given: Any, shapes: Any) -> Any:
+        resized.append(self.shapes != shapes)
+        return run(self, given, shapes)
+
+    monkeypatch.setattr(_Interpreter, "of", counted)
+    monkeypatch.setattr(_Interpreter, "run", watched)
+    function = LiteFunction(file)
+    for rows in (1, 2, 3, 1, 2, 3):
+        function(inputs(rows, 2))
+    assert (len(opened), resized) == (3, [True] * 3 + [False] * 3)
+    for rows in range(4, 60):
+        function(inputs(rows, 2))
+    assert len(opened) == 8
+    resized.clear()
+    for rows in range(52, 60):
+        function(inputs(rows, 2))
+    assert (len(opened), resized) == (8, [False] * 8)
 
 
 def test_an_answer_stays_when_the_next_is_asked(file: Path) -> None:

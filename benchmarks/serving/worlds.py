@@ -15,7 +15,7 @@ from slate.release.layout import release_prefix
 from slate.storage import open_store
 
 #: Changes whenever what is made here does.
-_VERSION: Final = 7
+_VERSION: Final = 8
 _SEED: Final = 7
 _USERS_ASKED: Final = 2_000
 #: Queries on which the index is tuned and measured: exact search over a large catalogue is slow.

@@ -222,9 +222,17 @@ class RankingModel(tf.keras.Model):
         return self.respond(inputs, known, seed)
 
     def respond(
-        self, inputs: Mapping[str, tf.Tensor], known: Known, seed: tf.Tensor | None = None
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        known: Known,
+        seed: tf.Tensor | None = None,
+        *,
+        many: bool = False,
     ) -> Outputs:
-        """The same for rows that were looked up."""
+        """The same for rows that were looked up.
+
+        ``many`` says that a query has many candidates: the same numbers, computed otherwise.
+        """
         wide = tf.stack(
             [
                 (inputs[RETRIEVAL_SCORES] - self.scale.score_mean) / self.scale.score_std,
@@ -238,7 +246,7 @@ class RankingModel(tf.keras.Model):
         if self._linear:
             logits += known.candidates + tf.expand_dims(user, 1)
         else:
-            logits += self._residuals(inputs, wide, known, user, seed)
+            logits += self._residuals(inputs, wide, known, user, seed, many)
         # What had nothing to learn from keeps its prior.
         logits = self.priors + self.trained * (logits - self.priors)
         return Outputs(logits[..., 0], logits[..., 1:-1], logits[..., -1])
@@ -259,6 +267,7 @@ class RankingModel(tf.keras.Model):
         known: Known,
         user: tf.Tensor,
         seed: tf.Tensor | None,
+        many: bool,
     ) -> tf.Tensor:
         candidates = known.candidates
         attended = self._attention(
@@ -268,10 +277,13 @@ class RankingModel(tf.keras.Model):
             inputs[HISTORY_AGES],
             inputs[HISTORY_ITEMS] > 0,
         )
-        users = tf.broadcast_to(tf.expand_dims(user, 1), tf.shape(candidates))
         # One row a pair from here on: a dense layer over three dimensions reshapes to two and back.
-        pairs = [_flat(part) for part in (candidates, attended, users, wide)]
-        hidden = drop(self._crossed(*pairs), self._dropout, seed, _FIRST_DROPOUT)
+        if many:
+            hidden = _flat(self._crossed.of_lists(candidates, attended, user, wide))
+        else:
+            users = tf.broadcast_to(tf.expand_dims(user, 1), tf.shape(candidates))
+            hidden = self._crossed(*(_flat(part) for part in (candidates, attended, users, wide)))
+        hidden = drop(hidden, self._dropout, seed, _FIRST_DROPOUT)
         for place, layer in enumerate(self._hidden, start=1):
             hidden = drop(layer(hidden), self._dropout, seed, _FIRST_DROPOUT + place)
         residuals = self._residual(hidden)

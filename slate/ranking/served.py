@@ -121,7 +121,7 @@ class ServedRanker(tf.Module):
 
     def _score_known(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         known = Known(inputs[CANDIDATE_VECTORS], inputs[HISTORY_VECTORS], inputs[POPULARITY])
-        answer = self._worth(inputs, self._model.respond(self._asked(inputs), known))
+        answer = self._worth(inputs, self._model.respond(self._asked(inputs), known, many=True))
         return {name: answer[name] for name in OUTPUTS}
 
     def _score(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -34,6 +34,22 @@ def test_crossed_parts_are_normalised_before_the_dense_layer(offset: float) -> N
     assert (expected == 0).any()
 
 
+@pytest.mark.parametrize("offset", [0.0, 5.0], ids=["around zero", "far from zero"])
+@pytest.mark.parametrize("shape", [(1, 200), (3, 7), (2, 1)])
+def test_lists_of_candidates_give_what_their_pairs_give(shape: tuple[int, int], offset: float) -> None:
+    layer, rng = CrossedDense(width=4, wide=3, units=7), np.random.default_rng(6)
+    shuffled(layer, 7)
+    c, a = (tf.constant(offset + rng.standard_normal((*shape, 4)), tf.float32) for _ in range(2))
+    u = tf.constant(offset + rng.standard_normal((shape[0], 4)), tf.float32)
+    wide = tf.constant(rng.standard_normal((*shape, 3)), tf.float32)
+    users = tf.broadcast_to(u[:, None], c.shape)
+    pairs = layer(*(tf.reshape(part, [-1, part.shape[-1]]) for part in (c, a, users, wide))).numpy()
+    lists = layer.of_lists(c, a, u, wide).numpy()
+    assert lists.shape == (*shape, 7)
+    np.testing.assert_allclose(lists.reshape(-1, 7), pairs, rtol=1e-4, atol=1e-4)
+    assert (pairs > 0).any()
+
+
 def test_parts_that_are_all_alike_are_normalised_to_nothing() -> None:
     layer = CrossedDense(width=2, wide=1, units=3)
     weights = shuffled(layer, 3)

@@ -1,9 +1,11 @@
 """A release that is bad in whatever way never answers, also when every hash in it is right."""
 
 import asyncio
+import gc
 import json
 import os
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,6 +210,25 @@ def test_a_good_release_answers_like_the_one_it_was(tiny: TinyRun, tmp_path: Pat
     assert slate.release_id == manifest.release_id == release.release_id
     assert all(item in release.known for item in slate.item_ids)
     assert asyncio.run(release.ladder.descend(Request())).rung == "popular"
+
+
+def test_a_release_that_is_dropped_goes_without_the_garbage_collector(tiny: TinyRun, tmp_path: Path) -> None:
+    manifest = resealed(tiny, tmp_path / "release", nothing)
+    release = load(tmp_path / "release", manifest)
+    held: dict[str, Any] = {"loaded": release, "funnel": release.funnel}
+    held["opened"] = release.funnel._preparation._release  # type: ignore[attr-defined]
+    held |= {
+        name: getattr(held["opened"], name) for name in ("users", "index", "ranker", "encoder", "newcomers")
+    }
+    left = {name: weakref.ref(one) for name, one in held.items()}
+    gc.collect()
+    gc.disable()
+    try:
+        del release
+        held.clear()
+        assert [name for name, one in left.items() if one() is not None] == []
+    finally:
+        gc.enable()
 
 
 def stages(release: Any, request: Request) -> tuple[Any, Any, Any]:

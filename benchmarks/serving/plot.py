@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from benchmarks.serving.contenders import SLATE, STOCK
 
 _OURS, _STOCK, _OTHERS, _MUTED = "#2563eb", "#dc7a1f", "#94a3b8", "#64748b"
+#: What is drawn of latencies at most: the deadline.
+_LONGEST_MS = 200.0
 
 
 def draw(results: Mapping[str, Any], out: Path) -> bool:
@@ -50,6 +52,12 @@ def _latency(axes: Any, world: Mapping[str, Any]) -> None:
     for share, alpha in (("p99", 0.45), ("p50", 1.0)):
         values = [told["servers"][name][share] for name in names]
         axes.barh(names[::-1], values[::-1], color=_colours(names)[::-1], alpha=alpha)
+    # A server that is overloaded at this rate must not hide what the others do.
+    slowest = max((told["servers"][name]["p99"] for name in names), default=1.0)
+    axes.set_xlim(0, min(1.05 * slowest, _LONGEST_MS))
+    for place, name in enumerate(names[::-1]):
+        if told["servers"][name]["p99"] > _LONGEST_MS:
+            axes.annotate("and more", (_LONGEST_MS, place), ha="right", va="center", color="white")
     axes.set_xlabel(f"ms at {told['rate']:.0f} requests/s: p50 (dark), p99 (light)")
 
 

@@ -15,7 +15,7 @@ from slate.litert.diversion import quietly
 #: What a converter calls the one signature of a model.
 SIGNATURE: Final = "serving_default"
 
-#: Interpreters that are kept where no more calls are under way at once.
+#: Interpreters for different shapes that are kept however few calls are under way at once.
 _KEPT: Final = 8
 
 Array = npt.NDArray[Any]
@@ -27,8 +27,8 @@ class LiteFunction:
 
     Each call under way has an interpreter of its own, which runs in the thread that calls: where there are
     more processors, there are more callers. Interpreters are kept with the shapes of their last inputs, for
-    another batch size costs one as much time as a small batch; so there are some for different shapes, and
-    more only while more calls are under way at once.
+    another batch size costs one as much time as a small batch: some for different shapes, and no fewer than
+    calls were under way at once.
 
     Args:
         file: written by :func:`slate.litert.convert.write`; read once.

@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 from benchmarks.serving.contenders import SLATE, STOCK
 
 _OURS, _STOCK, _OTHERS, _MUTED = "#2563eb", "#dc7a1f", "#94a3b8", "#64748b"
-#: What is drawn of latencies at most: the deadline.
-_LONGEST_MS = 200.0
 
 
 def draw(results: Mapping[str, Any], out: Path) -> bool:
@@ -24,7 +22,7 @@ def draw(results: Mapping[str, Any], out: Path) -> bool:
         figure = Figure(figsize=(11, 3.6), layout="constrained")
         parts = figure.subplots(1, 3)
         _capacity(parts[0], world)
-        _latency(parts[1], world)
+        _latency(parts[1], world, results["facts"]["deadline_ms"])
         _overload(parts[2], world)
         figure.suptitle(f"{name}, one core for the server", x=0.01, ha="left")
         with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
@@ -43,7 +41,8 @@ def _capacity(axes: Any, world: Mapping[str, Any]) -> None:
     axes.set_xlabel("sustained requests/s")
 
 
-def _latency(axes: Any, world: Mapping[str, Any]) -> None:
+def _latency(axes: Any, world: Mapping[str, Any], most: float) -> None:
+    """Up to ``most`` milliseconds: a server that is overloaded at this rate must not hide the others."""
     told = world.get("latency", {}).get("shared")
     if told is None:
         axes.set_axis_off()
@@ -52,12 +51,11 @@ def _latency(axes: Any, world: Mapping[str, Any]) -> None:
     for share, alpha in (("p99", 0.45), ("p50", 1.0)):
         values = [told["servers"][name][share] for name in names]
         axes.barh(names[::-1], values[::-1], color=_colours(names)[::-1], alpha=alpha)
-    # A server that is overloaded at this rate must not hide what the others do.
     slowest = max((told["servers"][name]["p99"] for name in names), default=1.0)
-    axes.set_xlim(0, min(1.05 * slowest, _LONGEST_MS))
+    axes.set_xlim(0, min(1.05 * slowest, most))
     for place, name in enumerate(names[::-1]):
-        if told["servers"][name]["p99"] > _LONGEST_MS:
-            axes.annotate("and more", (_LONGEST_MS, place), ha="right", va="center", color="white")
+        if told["servers"][name]["p99"] > most:
+            axes.annotate("and more", (most, place), ha="right", va="center", color="white")
     axes.set_xlabel(f"ms at {told['rate']:.0f} requests/s: p50 (dark), p99 (light)")
 
 

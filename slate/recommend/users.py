@@ -150,12 +150,9 @@ class UserStore:
 
     def record(self, user_id: str) -> UserRecord | None:
         """What is known of a user, or None where the release does not know them."""
-        number = bisect.bisect_right(self._firsts, key := _key(user_id)) - 1
-        if number < 0:
-            return None
-        part = self._parts[number]
-        place = part.place(key)
-        return part.record(place) if place < len(part) and part.id_of(place) == key else None
+        place = self.place(user_id)
+        known = place < len(self) and self.id_at(place) == user_id
+        return self.record_at(place) if known else None
 
     def place(self, user_id: str) -> int:
         """How many users have a lower id."""

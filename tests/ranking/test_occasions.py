@@ -170,13 +170,12 @@ def test_more_candidates_than_are_left_are_padded(taste: Any) -> None:
 
 
 def times_only(times: list[int], users: list[str]) -> Occasions:
-    from slate.data.sequences import History
+    from slate.data.sequences import NO_HISTORY
     from slate.retrieval.query import Query
 
-    nothing = History(np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.int64))
     count = len(times)
     return Occasions(
-        tuple(Query(nothing, at) for at in times),
+        tuple(Query(NO_HISTORY, at) for at in times),
         tuple(users),
         np.arange(count + 1),
         np.zeros(count, np.int32),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from slate.config import RankingConfig
-from slate.data.sequences import History
+from slate.data.sequences import NO_HISTORY
 from slate.ranking.occasions import Occasions, Pools
 from slate.ranking.sampling import Sampler, corrected, odds_divided
 from slate.retrieval.query import Query
@@ -14,9 +14,8 @@ EMBEDDINGS = np.arange(20, dtype=np.float32)[:, np.newaxis] / 10
 
 def occasions() -> Occasions:
     """Query 0 has seen 0 and 1 and takes 2; query 1 has seen nothing and takes 5 and 19."""
-    nothing = History(np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.int64))
     return Occasions(
-        (Query(nothing, 1), Query(nothing, 2)),
+        (Query(NO_HISTORY, 1), Query(NO_HISTORY, 2)),
         ("a", "b"),
         np.array([0, 1, 3]),
         np.array([2, 5, 19], np.int32),
@@ -96,9 +95,8 @@ def test_rates_are_how_often_each_item_is_drawn() -> None:
 
 
 def test_a_catalogue_with_nothing_left_to_draw() -> None:
-    nothing = History(np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.int64))
     all_taken = Occasions(
-        (Query(nothing, 1),),
+        (Query(NO_HISTORY, 1),),
         ("a",),
         np.array([0, 1]),
         np.array([1], np.int32),

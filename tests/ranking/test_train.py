@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from slate.config import FeatureKind, RankingConfig
 from slate.data.features import FeatureEncoder, FeatureSpace
-from slate.data.sequences import History
+from slate.data.sequences import NO_HISTORY
 from slate.ranking.model import Items
 from slate.ranking.occasions import Occasions, Parts, Pools
 from slate.ranking.sampling import Sampler
@@ -23,10 +23,9 @@ KINDS = np.array([2, 2, 3, 3], np.int32)
 
 def occasions(rows: list[int], values: list[float], liked: list[bool]) -> Occasions:
     """One positive a query, nobody with a history."""
-    nothing = History(np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.int64))
     count = len(rows)
     return Occasions(
-        tuple(Query(nothing, at) for at in range(count)),
+        tuple(Query(NO_HISTORY, at) for at in range(count)),
         tuple(f"u{n}" for n in range(count)),
         np.arange(count + 1),
         np.asarray(rows, np.int32),
@@ -68,9 +67,7 @@ def train(given: Occasions, fit_share: float = 0.8, **options: object) -> Traine
 
 def logits(trained: Trained) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Interaction, event and value outputs of the four items for somebody without a history."""
-    nothing = encode_queries(
-        [Query(History(np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.int64)), 0)], FEATURES, 4
-    )
+    nothing = encode_queries([Query(NO_HISTORY, 0)], FEATURES, 4)
     inputs = {
         **nothing,
         "candidates": np.array([[1, 2, 3, 4]], np.int32),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from slate.data.holdout import Split
-from slate.data.sequences import History
+from slate.data.sequences import NO_HISTORY, History
 from slate.errors import DataError, ModelError
 from slate.ranking.scorer import Ranker
 from slate.retrieval.query import Query
@@ -219,9 +219,8 @@ def test_no_values_no_features_one_event_and_few_rows(make_world: Any, tmp_path:
     assert any("too few to learn from" in note for note in record["notes"])
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["value"] is None
     ranker = Ranker.open(tmp_path / "out" / "model", Split.open(world.splits).features)
-    nothing = History(np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.int64))
     rows, scores = np.arange(7, dtype=np.int32), np.array([3, 1, 2, -1, 0, 5, 4], np.float32)
-    found = ranker.score([Query(nothing, 0)], [rows], [scores])
+    found = ranker.score([Query(NO_HISTORY, 0)], [rows], [scores])
     assert np.argsort(-found.score[0]).tolist() == np.argsort(-scores).tolist()
     assert ((found.probabilities > 0) & (found.probabilities < 1)).all()
     assert not found.value.any()

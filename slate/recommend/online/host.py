@@ -19,7 +19,7 @@ from slate.recommend.online.online import Expose, Fallen, Loaded, OnlineEngine
 from slate.recommend.online.sources import Failed, SourceThreads
 from slate.recommend.online.stages import Filtered, Observer, Stages
 from slate.recommend.online.tracing import Tracing
-from slate.recommend.online.turns import giving_way, step_back
+from slate.recommend.online.turns import ANSWERING, LOADING, giving_way, step_back
 from slate.release.manifest import Manifest
 from slate.retrieval.index import CandidateIndex, open_index
 from slate.retrieval.index.apart import IndexApart, IndexProcess
@@ -71,7 +71,8 @@ class Host:
         self._surroundings = Surroundings(live or NothingLive(), self.sources.gather)
         self._watching: asyncio.Task[None] | None = None
         # Its thread is made here, so whatever it starts comes before what steps back.
-        self._starter = ThreadPoolExecutor(1, "start")
+        # Its search threads stand where those of the stages do, and where it loads that far behind.
+        self._starter = ThreadPoolExecutor(1, "start", step_back, (ANSWERING,))
         self._starter.submit(int)
         self._follower: ChannelFollower | None = None
 
@@ -114,7 +115,7 @@ class Host:
         # call by call they take four times as long.
         if self.engine.release_id is None:
             return load(directory, manifest, self._surroundings)
-        step_back()
+        step_back(LOADING)
         around = replace(self._surroundings, index=self._open_index)
         with giving_way(self.engine.admission.quiet):
             return load(directory, manifest, around)

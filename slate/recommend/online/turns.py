@@ -18,20 +18,27 @@ from typing import Any, Final
 WORK: Final = 0.001
 #: Seconds for which it stands back at most: it has to come to an end on a busy server.
 PATIENCE: Final = 0.02
-#: Steps of priority: a tenth of a processor that others could use up. With more no release would ever open.
-_STEPS: Final = 10
+#: Steps of priority behind the event loop for those who answer: where all share a processor, a batch takes as
+#: long as before, and whoever is refused meanwhile hears of it at once.
+ANSWERING: Final = 5
+#: And for who loads: a tenth of a processor that those who answer could use up. With more no release would
+#: ever open.
+LOADING: Final = 15
 #: At every so manieth call of a function it looks whether others wait.
 _CALLS: Final = 8
 
 
-def step_back() -> None:
+def step_back(steps: int) -> None:
     """Leave others most of the processor where it is used up, from now on: there is no way back.
+
+    Args:
+        steps: of priority, from that of this thread.
 
     Threads that it starts inherit it; ScaNN has one for each index, which only parallel searches use.
     """
     own = threading.get_native_id()
-    # From where the process is: nobody may rise, and beside one that was put first a fixed place starves.
-    os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + _STEPS)
+    # From where it is: nobody may rise, and beside a process that was put first a fixed place starves.
+    os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + steps)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final
 
+from slate.recommend.online.turns import ANSWERING, step_back
+
 _STOP: Final = None
 
 
@@ -52,6 +54,7 @@ class Workers:
             self._jobs.put(_STOP)
 
     def _run(self) -> None:
+        step_back(ANSWERING)
         while (job := self._jobs.get()) is not _STOP:
             work, then = job
             work()

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -125,6 +126,28 @@ def test_what_waits_together_is_answered_together_and_in_its_place() -> None:
 
     made.run(go)
     assert made.shelf.batches == [1, 8, 8, 3], "the first goes at once, the rest as the lane is free"
+
+
+def test_the_loop_looks_at_what_came_while_it_gives_out_a_large_batch() -> None:
+    made, at = Engine(lanes=1, batch=64), []
+
+    async def go(engine: OnlineEngine) -> None:
+        rounds = 0
+
+        async def one(n: int) -> None:
+            (answer,) = await engine.recommend([Request(user_id=f"u{n}")])
+            assert answer.slate.user_id == f"u{n}"
+            at.append(rounds)
+
+        asked = [asyncio.create_task(one(n)) for n in range(61)]
+        while len(at) < 61:
+            rounds += 1
+            await asyncio.sleep(0)
+        await asyncio.gather(*asked)
+
+    made.run(go)
+    assert made.shelf.batches == [1, 60]
+    assert max(Counter(at).values()) <= 8
 
 
 def test_one_requests_trouble_is_not_that_of_its_neighbours() -> None:

@@ -88,9 +88,10 @@ def test_only_the_thread_that_steps_back_does() -> None:
     mine, seen = os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), []
 
     def go() -> None:
-        step_back()
+        step_back(3)
+        step_back(4)
         seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
 
     in_thread(go)
-    assert seen == [10]
+    assert seen == [mine + 7]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine

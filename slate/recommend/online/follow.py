@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,8 @@ class ChannelFollower:
     Args:
         load: opens a verified folder.
         take: called with each release that shall answer from now on, from the thread.
+        beside: entered while a release is fetched, checked and opened beside another. Before the first one
+            there is nobody to give way to.
         seconds: between two looks.
         failed: told of every failure, in one line.
     """
@@ -43,6 +46,7 @@ class ChannelFollower:
         load: Load,
         take: Callable[[Loaded], None],
         *,
+        beside: Callable[[], AbstractContextManager[None]] = nullcontext,
         cache_dir: Path | None = None,
         seconds: float = 1.0,
         failed: Callable[[str], None] = lambda _: None,
@@ -54,6 +58,7 @@ class ChannelFollower:
         self._cache_dir = cache_dir
         self._seconds = seconds
         self._failed = failed
+        self._beside = beside
         self._followed: Channel | None = None
         self._refused: set[str] = set()
         self._warm: OrderedDict[str, Loaded] = OrderedDict()
@@ -98,12 +103,13 @@ class ChannelFollower:
         _log.info("channel %s: release %s answers now", self._name, release_id)
 
     def _open(self, release_id: str) -> Loaded:
-        folder = local_copy(self._store, release_id, self._cache_dir, whole=False)
-        try:
-            return self._load(folder, read_manifest(self._store, release_id))
-        except ReleaseError:
-            self._refused.add(release_id)
-            raise
+        with nullcontext() if self._current is None else self._beside():
+            folder = local_copy(self._store, release_id, self._cache_dir, whole=False)
+            try:
+                return self._load(folder, read_manifest(self._store, release_id))
+            except ReleaseError:
+                self._refused.add(release_id)
+                raise
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +94,7 @@ class Host:
             channel,
             self._load,
             lambda release: loop.call_soon_threadsafe(self._take, release),  # type: ignore[arg-type]
+            beside=self._beside,
             cache_dir=cache_dir,
             seconds=seconds,
         )
@@ -110,15 +111,16 @@ class Host:
         self.sources.close()
         self._starter.shutdown(wait=False)
 
+    @contextlib.contextmanager
+    def _beside(self) -> Iterator[None]:
+        step_back(LOADING)
+        with giving_way(self.engine.admission.quiet):
+            yield
+
     def _load(self, directory: Path, manifest: Manifest) -> Loaded:
-        # Before the first one there is nobody to give way to, and its imports are most of the work: watched
-        # call by call they take four times as long.
         if self.engine.release_id is None:
             return load(directory, manifest, self._surroundings)
-        step_back(LOADING)
-        around = replace(self._surroundings, index=self._open_index)
-        with giving_way(self.engine.admission.quiet):
-            return load(directory, manifest, around)
+        return load(directory, manifest, replace(self._surroundings, index=self._open_index))
 
     def _open_index(self, folder: Path) -> CandidateIndex:
         """A large one in a process of its own, which begins at the priority of who starts it."""

@@ -21,9 +21,9 @@ PATIENCE: Final = 0.02
 #: Steps of priority behind the event loop for those who answer: where all share a processor, a batch takes as
 #: long as before, and whoever is refused meanwhile hears of it at once.
 ANSWERING: Final = 5
-#: And for who loads: a tenth of a processor that those who answer could use up. With more no release would
-#: ever open.
-LOADING: Final = 15
+#: And for who loads: a sixth of a processor that those who answer could use up. With more a release opens
+#: late or never.
+LOADING: Final = 12
 #: At every so manieth call of a function it looks whether others wait.
 _CALLS: Final = 8
 
@@ -32,13 +32,13 @@ def step_back(steps: int) -> None:
     """Leave others most of the processor where it is used up, from now on: there is no way back.
 
     Args:
-        steps: of priority, from that of this thread.
+        steps: of priority behind the process; no fewer than this thread took before.
 
     Threads that it starts inherit it; ScaNN has one for each index, which only parallel searches use.
     """
-    own = threading.get_native_id()
-    # From where it is: nobody may rise, and beside a process that was put first a fixed place starves.
-    os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + steps)
+    # From where the process is: nobody may rise, and beside one that was put first a fixed place starves.
+    place = os.getpriority(os.PRIO_PROCESS, os.getpid()) + steps
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), place)
 
 
 @contextlib.contextmanager

@@ -16,8 +16,8 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-#: Steps of priority by which loading stands back; searching does not.
-_STEPS: Final = 10
+#: Steps of priority by which loading stands back from searching, as the rest of a release does in a server.
+_STEPS: Final = 7
 
 
 def main() -> None:

@@ -4,13 +4,15 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slate.errors import NotFoundError, ReleaseError, StorageError
+from slate.recommend.online import follow
 from slate.recommend.online.follow import ChannelFollower
 from slate.recommend.online.online import Loaded
 from slate.release.channels import move_channel, rollback
@@ -34,7 +36,7 @@ class Server:
         self.refuse: set[str] = set()
         self.follower = self.following(self.store)
 
-    def following(self, store: Any, seconds: float = 0.01) -> ChannelFollower:
+    def following(self, store: Any, seconds: float = 0.01, **options: Any) -> ChannelFollower:
         return ChannelFollower(
             store,
             "stable",
@@ -42,6 +44,7 @@ class Server:
             lambda release: self.answers.append(release.release_id),
             seconds=seconds,
             failed=self.failures.append,
+            **options,
         )
 
     def load(self, folder: Path, manifest: Manifest) -> Loaded:
@@ -62,6 +65,36 @@ class Server:
 @pytest.fixture
 def server(tiny: TinyRun, tmp_path: Path) -> Server:
     return Server(tiny, tmp_path / "store")
+
+
+def test_all_but_the_first_release_are_fetched_and_opened_out_of_the_way(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = server.tiny.release_id, server.push()
+    seen: list[tuple[str, bool]] = []
+    fetch, within = follow.local_copy, threading.Event()
+
+    def fetched(store: Any, release_id: str, *args: Any, **options: Any) -> Path:
+        seen.append((release_id, within.is_set()))
+        return fetch(store, release_id, *args, **options)
+
+    @contextmanager
+    def beside() -> Iterator[None]:
+        within.set()
+        yield
+        within.clear()
+
+    monkeypatch.setattr(follow, "local_copy", fetched)
+    follower = server.following(server.store, beside=beside)
+    follower.start()
+    try:
+        wait(lambda: server.answers == [first])
+        server.promote(second)
+        wait(lambda: server.answers == [first, second])
+    finally:
+        follower.stop()
+    assert seen == [(first, False), (second, True)]
+    assert not within.is_set()
 
 
 def test_each_move_is_followed_once_and_a_rollback_needs_no_loading(server: Server) -> None:

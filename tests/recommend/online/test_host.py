@@ -15,7 +15,8 @@ import pytest
 from slate.config.online import OnlineConfig
 from slate.ranking.scorer import Ranker
 from slate.recommend.online.host import Host
-from slate.recommend.online.turns import ANSWERING
+from slate.recommend.online.load import load
+from slate.recommend.online.turns import ANSWERING, LOADING
 from slate.recommend.request import Request
 from slate.release.channels import move_channel, rollback
 from slate.release.verify import verify_directory
@@ -93,12 +94,16 @@ def test_swaps_under_traffic_mix_nothing_and_lose_nothing(
 
     def start(folder: Path) -> IndexProcess:
         started.append(IndexProcess(folder))
-        behind = os.getpriority(os.PRIO_PROCESS, started[-1].pid) - os.getpriority(
-            os.PRIO_PROCESS, os.getpid()
-        )
-        assert behind == ANSWERING, "it searches where the stages do"
+        there = os.getpriority(os.PRIO_PROCESS, started[-1].pid)
+        assert there == here + ANSWERING, "it searches where the stages do"
         return started[-1]
 
+    def opened(*args: Any) -> Any:
+        behind.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) - here)
+        return load(*args)
+
+    here, behind = os.getpriority(os.PRIO_PROCESS, os.getpid()), list[int]()
+    monkeypatch.setattr("slate.recommend.online.host.load", opened)
     monkeypatch.setattr("slate.recommend.online.host.IndexProcess", start)
     if large:
         monkeypatch.setattr("slate.recommend.online.host._LARGE", 0)
@@ -137,6 +142,7 @@ def test_swaps_under_traffic_mix_nothing_and_lose_nothing(
     seen = asyncio.run(go())
     assert taken == [first, second] * 3 + [first]
     assert len(started) == int(large), "the first is opened here, and both stay warm"
+    assert behind == [0, LOADING], "behind those who answer, once there are some"
     assert all(len(releases) == 1 for releases in seen), "an answer never mixes two releases"
     assert {first} in seen
     assert {second} in seen

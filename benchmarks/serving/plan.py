@@ -53,7 +53,7 @@ FULL: Final = Plan(
     noop_rounds=3,
     noop_s=2.0,
     swaps=50,
-    swaps_s=480.0,
+    swaps_s=600.0,
     swap_items=100_000,
     fault_rounds=3,
 )

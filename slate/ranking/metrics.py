@@ -1,5 +1,6 @@
 """How good the ranking model is, measured on whole candidate lists, as it will be used."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -113,20 +114,26 @@ def classification(
     clipped = np.clip(probabilities.astype(np.float64), _TINY, 1 - _TINY)
     report["auc"] = float(sk.roc_auc_score(labels, probabilities)) if both else None
     report["log_loss"] = float(sk.log_loss(labels, clipped, labels=[False, True])) if len(labels) else None
-    rate = np.full(len(labels), np.clip(labels.mean(), _TINY, 1 - _TINY)) if len(labels) else labels
-    report["log_loss_constant"] = (
-        float(sk.log_loss(labels, rate, labels=[False, True])) if len(labels) else None
-    )
+    report["log_loss_constant"] = _entropy(labels.mean()) if len(labels) else None
     if threshold is None or not len(labels):
         return report | {"f1": None, "precision": None, "recall": None, "confusion": None}
     said = probabilities >= threshold
     (tn, fp), (fn, tp) = sk.confusion_matrix(labels, said, labels=[False, True]).tolist()
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(
+        labels, said, average="binary", zero_division=0.0
+    )
     return report | {
-        "f1": float(sk.f1_score(labels, said, zero_division=0.0)),
-        "precision": float(sk.precision_score(labels, said, zero_division=0.0)),
-        "recall": float(sk.recall_score(labels, said, zero_division=0.0)),
+        "f1": float(f1),
+        "precision": float(precision),
+        "recall": float(recall),
         "confusion": {"tn": tn, "fp": fp, "fn": fn, "tp": tp},
     }
+
+
+def _entropy(rate: float) -> float:
+    """The log loss of predicting ``rate`` where it is the rate: what nobody who knows no more gets below."""
+    p = float(np.clip(rate, _TINY, 1 - _TINY))
+    return -float(rate * math.log(p) + (1 - rate) * math.log1p(-p))
 
 
 def ndcg(gains: Floats, scores: Floats, present: Mask, k: int = K) -> float | None:

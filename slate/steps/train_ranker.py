@@ -18,6 +18,7 @@ from slate.data.holdout import Split
 from slate.errors import DataError, ModelError
 from slate.retrieval.index import open_index
 from slate.retrieval.query import HISTORY_ITEMS, QueryEncoder, encode_queries
+from slate.steps.garbage import collecting_rarely
 from slate.steps.parent import Parent
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ MODEL: Final = "model"
 _PARITY_ROWS: Final = 256
 
 
+@collecting_rarely()
 def train_ranker(
     ranking: Mapping[str, Any],
     dataset_config: Mapping[str, Any],

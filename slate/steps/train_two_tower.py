@@ -13,6 +13,7 @@ from slate import columns
 from slate.config import DatasetConfig, IncrementalConfig, RetrievalConfig, parse_section
 from slate.retrieval.query import encode_queries
 from slate.retrieval.training_data import TrainingData
+from slate.steps.garbage import collecting_rarely
 from slate.steps.parent import Parent
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _PARITY_ROWS = 256
 
 
+@collecting_rarely()
 def train_two_tower(
     retrieval: Mapping[str, Any],
     dataset_config: Mapping[str, Any],

@@ -1,6 +1,6 @@
 """The four stages without any server, asked at a given rate: latencies below which no server here can go.
 
-    python -m benchmarks.serving.paced RELEASE SECONDS ROUNDS RATE...
+    python -m benchmarks.serving.paced RELEASE DEADLINE_MS SECONDS ROUNDS RATE...
 
 One thread takes the requests that are due through the stages, a few of them at once where they have to wait.
 What else runs on the machine costs it as much as it does a server. Prints a summary for each rate, medians of
@@ -21,11 +21,12 @@ from benchmarks.serving.summary import medians, summarise
 
 _TOGETHER: Final = 8
 _WARM: Final = 64
-_DEADLINE_MS: Final = 200.0
 _OK: Final = 200
 
 
-def measure(folder: Path, seconds: float, rounds: int, rates: Sequence[float]) -> list[dict[str, Any]]:
+def measure(
+    folder: Path, deadline_ms: float, seconds: float, rounds: int, rates: Sequence[float]
+) -> list[dict[str, Any]]:
     """Figures of each rate, as those of a server."""
     from slate.recommend.request import Request
 
@@ -39,7 +40,7 @@ def measure(folder: Path, seconds: float, rounds: int, rates: Sequence[float]) -
                 summarise(
                     answered(funnel, requests, arrivals(rate, seconds, seed=round_ + 1)),
                     seconds,
-                    _DEADLINE_MS,
+                    deadline_ms,
                 ).plain()
                 for round_ in range(rounds)
             ]
@@ -68,8 +69,11 @@ def answered(funnel: Any, requests: Sequence[Any], planned: Floats) -> Record:
 
 
 def main() -> None:
-    folder, seconds, rounds, *rates = sys.argv[1:]
-    print(json.dumps(measure(Path(folder), float(seconds), int(rounds), [float(rate) for rate in rates])))
+    folder, deadline_ms, seconds, rounds, *rates = sys.argv[1:]
+    found = measure(
+        Path(folder), float(deadline_ms), float(seconds), int(rounds), [float(rate) for rate in rates]
+    )
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -164,8 +164,8 @@ class Session:
                     )
                     seen[kind][name].append(told.plain())
         self.say(f"{world.name}: the four stages without a server at the same rates")
-        words = [str(world.folder), str(self.plan.latency_s), str(self.plan.latency_rounds)]
-        alone = self._child("paced", *words, *map(str, rates.values()))
+        figures = (self.bench.deadline_ms, self.plan.latency_s, self.plan.latency_rounds, *rates.values())
+        alone = self._child("paced", str(world.folder), *map(str, figures))
         return {
             kind: {
                 "rate": round(rate, 1),

@@ -34,6 +34,6 @@ class IncrementalConfig(Section):
     epochs: int = Field(default=2, ge=1)
     learning_rate: float = Field(default=0.001, gt=0)
     replay: float = Field(default=2.0, ge=0)
-    ranking_epochs: int = Field(default=5, ge=1)
+    ranking_epochs: int = Field(default=3, ge=1)
     ranking_learning_rate: float = Field(default=0.0003, gt=0)
     triggers: TriggersConfig = TriggersConfig()

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 Floats = npt.NDArray[np.float64]
 
@@ -157,7 +157,20 @@ def long_tail(title: str, counts: npt.NDArray[np.int64], xlabel: str, ylabel: st
             textcoords="offset points", color=MUTED, fontsize=8,
         )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
-        for axis in (axes.xaxis, axes.yaxis):
+        for axis, values in ((axes.xaxis, ranks), (axes.yaxis, ordered)):
+            axis.set_major_locator(LogLocator(subs=_multiples(values)))
             axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}" if v >= 1 else f"{v:g}"))
         axes.minorticks_off()
         return svg(drawing, title)
+
+
+def _multiples(values: npt.NDArray[np.int64]) -> tuple[float, ...]:
+    """Which multiples of powers of ten a logarithmic axis names: a short one may hold no power of ten.
+
+    >>> _multiples(np.array([1, 2000])), _multiples(np.array([12, 110])), _multiples(np.array([20, 70]))
+    ((1.0,), (1.0, 2.0, 5.0), (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0))
+    """
+    reach = values.max() / values.min() if len(values) else 1.0
+    if reach >= 100:
+        return (1.0,)
+    return (1.0, 2.0, 5.0) if reach >= 5 else tuple(float(n) for n in range(1, 10))

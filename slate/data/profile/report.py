@@ -18,6 +18,11 @@ def render(profile: Profile, findings: Sequence[Finding]) -> str:
     days = [day.strftime("%Y-%m-%d") for day in profile.volume["day"].to_pylist()]
     counts = [float(n) for n in profile.volume["day_count"].to_pylist()]
     weeks = profile.engagement.to_pylist()
+    engagement = {"engagement": [row["engagement"] for row in weeks]}
+    if any(row["negative"] for row in weeks):
+        # Without any, what is positive is all of it.
+        for part in ("positive", "negative"):
+            engagement[part] = [row[part] / row["active_users"] for row in weeks]
     return page(
         "slate.data",
         "profile.html.j2",
@@ -34,11 +39,7 @@ def render(profile: Profile, findings: Sequence[Finding]) -> str:
         engagement=charts.lines(
             "Engagement per active user",
             [float(n) for n in range(len(weeks))],
-            {
-                "engagement": [row["engagement"] for row in weeks],
-                "positive": [row["positive"] / row["active_users"] for row in weeks],
-                "negative": [row["negative"] / row["active_users"] for row in weeks],
-            },
+            engagement,
             f"weeks since {weeks[0]['period']}" if weeks else "weeks",
             "weight per active user",
         )

@@ -15,6 +15,9 @@ from slate.litert.diversion import quietly
 #: What a converter calls the one signature of a model.
 SIGNATURE: Final = "serving_default"
 
+#: Interpreters for different shapes that are kept however few calls are under way at once.
+_KEPT: Final = 8
+
 Array = npt.NDArray[Any]
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -24,18 +27,17 @@ class LiteFunction:
 
     Each call under way has an interpreter of its own, which runs in the thread that calls: where there are
     more processors, there are more callers. Interpreters are kept with the shapes of their last inputs, for
-    another batch size costs one as much time as a small batch: as many as ``shapes``, and no fewer than
+    another batch size costs one as much time as a small batch: some for different shapes, and no fewer than
     calls were under way at once.
 
     Args:
         file: written by :func:`slate.litert.convert.write`; read once.
-        shapes: how many different ones its inputs have, those of all of them taken together.
 
     Raises:
         ModelError: there is no such file, or it is no compiled function.
     """
 
-    def __init__(self, file: Path, shapes: int = 8) -> None:
+    def __init__(self, file: Path) -> None:
         try:
             self._content = file.read_bytes()
         except OSError as error:
@@ -52,7 +54,6 @@ class LiteFunction:
         #: The one used last stands last.
         self._idle = [first]
         self._made = 1
-        self._shapes = shapes
         self._lock = threading.Lock()
         #: Names of the inputs.
         self.inputs: tuple[str, ...] = tuple(sorted(first.inputs))
@@ -92,7 +93,7 @@ class LiteFunction:
             for place in reversed(range(len(self._idle))):
                 if self._idle[place].shapes == shapes:
                     return self._idle.pop(place)
-            if self._idle and (self._made >= self._shapes or not self._idle[0].shapes):
+            if self._idle and (self._made >= _KEPT or not self._idle[0].shapes):
                 return self._idle.pop(0)
             self._made += 1
             return None

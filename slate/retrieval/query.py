@@ -6,7 +6,6 @@ An exported tower needs no TensorFlow.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from slate import columns
 from slate.data.features import EncodedArray, FeatureSpace, encode_records
-from slate.data.sequences import NO_HISTORY, History
+from slate.data.sequences import History
 from slate.errors import ModelError
 from slate.litert import table
 from slate.litert.function import LiteFunction
@@ -35,10 +34,8 @@ TOWER_SIGNATURE: Final = "serving_default"
 EMBED_FILE: Final = "embed.tflite"
 CANDIDATE_FILE: Final = "candidate.tflite"
 
-#: Queries that are embedded at once: with more of them none takes less time, and any number has a shape.
-_CHUNK: Final = 4
-#: How often the longest history is halved for a length that histories are padded to.
-_HALVED: Final = 3
+#: Queries that are embedded at once.
+_CHUNK: Final = 32
 _MICROSECONDS: Final = 1e6
 
 
@@ -88,14 +85,18 @@ def encode_queries(queries: Sequence[Query], features: FeatureSpace, length: int
     return encoded
 
 
+def _round(length: int) -> int:
+    """The next power of two."""
+    return 1 << max(length - 1, 0).bit_length()
+
+
 @dataclass(frozen=True)
 class QueryEncoder:
     """An exported query tower, ready to embed queries. Safe to call from several threads.
 
     ``length`` is the longest history that is looked at; ``vectors`` float32 [rows + spare, dim] are the
-    candidates' by catalogue row. Queries go through in small groups of about one length, padded to a few
-    lengths: a shape that was not asked before costs :class:`slate.litert.function.LiteFunction` as much as
-    a dozen queries.
+    candidates' by catalogue row. Histories are padded to a few round lengths, since each other shape
+    costs :class:`slate.litert.function.LiteFunction` as much as a short history does.
     """
 
     features: FeatureSpace
@@ -123,7 +124,7 @@ class QueryEncoder:
                 f"query tower {directory}: no {EMBED_FILE} there; name the query_tower folder of a two_tower "
                 "artefact or of a release, or train again with this version of slate"
             )
-        embed = LiteFunction(directory / EMBED_FILE, _CHUNK * len(_lengths(length)))
+        embed = LiteFunction(directory / EMBED_FILE)
         candidate = LiteFunction(directory / CANDIDATE_FILE) if spare else None
         expected = set(embed.inputs)
         given = {*encode_queries([], features, 1), HISTORY_VECTORS}
@@ -163,22 +164,13 @@ class QueryEncoder:
 
     def embed(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
         """Query embeddings, float32 [n, dim], in the order of ``queries``."""
-        embedded = np.empty((len(queries), self.vectors.shape[1]), np.float32)
-        sizes = [len(query.history.items) for query in queries]
-        order = sorted(range(len(queries)), key=sizes.__getitem__)
-        lengths = _lengths(self.length)
-        for start in range(0, len(order), _CHUNK):
-            rows = order[start : start + _CHUNK]
-            length = next((each for each in lengths if each >= sizes[rows[-1]]), self.length)
-            inputs = encode_queries([queries[row] for row in rows], self.features, length)
-            embedded[rows] = self.answer(inputs)[EMBEDDING]
-        return embedded
-
-    def warm(self) -> None:
-        """Take every shape once, so that no query has to."""
-        for length in _lengths(self.length):
-            for size in range(1, _CHUNK + 1):
-                self.answer(encode_queries([Query(NO_HISTORY, 0)] * size, self.features, length))
+        answers = [np.empty((0, self.vectors.shape[1]), np.float32)]
+        for start in range(0, len(queries), _CHUNK):
+            chunk = queries[start : start + _CHUNK]
+            longest = max(len(query.history.items) for query in chunk)
+            inputs = encode_queries(chunk, self.features, min(_round(longest), self.length))
+            answers.append(self.answer(inputs)[EMBEDDING])
+        return np.concatenate(answers)
 
     def answer(self, inputs: Mapping[str, EncodedArray]) -> dict[str, npt.NDArray[np.float32]]:
         """What the SavedModel's signature answers to the same inputs."""
@@ -186,9 +178,3 @@ class QueryEncoder:
         history = np.asarray(inputs[HISTORY_ITEMS], np.int32) - 1
         vectors = self.vectors.take(history, axis=0, mode="clip")
         return self._embed({**inputs, HISTORY_VECTORS: vectors})
-
-
-@lru_cache
-def _lengths(longest: int) -> tuple[int, ...]:
-    """What histories are padded to, the shortest first."""
-    return tuple(sorted({-(-longest // 2**halved) for halved in range(_HALVED + 1)}))

@@ -96,17 +96,17 @@ def test_interpreters_are_kept_by_shape_and_there_are_no_more_than_are_worth_it(
 
     monkeypatch.setattr(_Interpreter, "of", counted)
     monkeypatch.setattr(_Interpreter, "run", watched)
-    function = LiteFunction(file, shapes=5)
+    function = LiteFunction(file)
     for rows in (1, 2, 3, 1, 2, 3):
         function(inputs(rows, 2))
     assert (len(opened), resized) == (3, [True] * 3 + [False] * 3)
     for rows in range(4, 60):
         function(inputs(rows, 2))
-    assert len(opened) == 5
+    assert len(opened) == 8
     resized.clear()
-    for rows in range(55, 60):
+    for rows in range(52, 60):
         function(inputs(rows, 2))
-    assert (len(opened), resized) == (5, [False] * 5)
+    assert (len(opened), resized) == (8, [False] * 8)
 
 
 def test_an_answer_stays_when_the_next_is_asked(file: Path) -> None:

@@ -1,7 +1,5 @@
 import shutil
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +13,6 @@ from slate.clock import from_microseconds  # noqa: E402
 from slate.config import RetrievalConfig  # noqa: E402
 from slate.data.sequences import UserLog  # noqa: E402
 from slate.errors import ModelError  # noqa: E402
-from slate.litert.function import _Interpreter  # noqa: E402
 from slate.retrieval.batches import Examples  # noqa: E402
 from slate.retrieval.export import export  # noqa: E402
 from slate.retrieval.query import Query, QueryEncoder, encode_queries  # noqa: E402
@@ -42,33 +39,6 @@ def model(data: TrainingData, config: RetrievalConfig) -> TwoTower:
     )
 
 
-def test_a_warm_encoder_has_met_every_shape(
-    data: TrainingData,
-    model: TwoTower,
-    config: RetrievalConfig,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    queries = data.parity_queries(TARGETS, 40, 1)
-    export(model, encode_queries(queries, data.features, config.history), tmp_path)
-    encoder = QueryEncoder.open(tmp_path / "query_tower", data.features, config.history)
-    encoder.warm()
-    resized: list[bool] = []
-    run = _Interpreter.run
-
-    def watched(self: _Interpreter, given: Any, shapes: Any) -> Any:
-        resized.append(self.shapes != shapes)
-        return run(self, given, shapes)
-
-    monkeypatch.setattr(_Interpreter, "run", watched)
-    for count in range(1, 41):
-        encoder.embed(
-            [replace(query, history=query.history.last(n)) for n, query in enumerate(queries[:count])]
-        )
-    assert not any(resized)
-    assert len(resized) > 40
-
-
 def test_a_moved_export_answers_as_the_model_in_memory(
     data: TrainingData, model: TwoTower, config: RetrievalConfig, tmp_path: Path
 ) -> None:
@@ -91,9 +61,6 @@ def test_a_moved_export_answers_as_the_model_in_memory(
     np.testing.assert_allclose(encoder.embed(queries), in_memory, atol=1e-5)
     np.testing.assert_allclose(encoder.embed(queries[3:5]), in_memory[3:5], atol=1e-5)
     assert encoder.embed([]).shape == (0, 16)
-    mixed = [replace(query, history=query.history.last(n % 5)) for n, query in enumerate(queries)]
-    alone = np.concatenate([encoder.embed([query]) for query in mixed])
-    np.testing.assert_allclose(encoder.embed(mixed), alone, atol=1e-5)
     np.testing.assert_allclose(encoder.answer(parity)["embedding"], in_memory, atol=1e-5)
     table = np.load(moved / "candidate_embeddings.npy")
     np.testing.assert_array_equal(table, model.candidate_embeddings())

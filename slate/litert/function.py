@@ -1,7 +1,7 @@
 """A compiled function, called with arrays by name."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -118,6 +118,8 @@ class _Interpreter:
     outputs: Mapping[str, _Tensor]
     #: Of the inputs in their order; none before the first call.
     shapes: Shapes = ()
+    #: Its memory lies where it lay when its kernels were told so.
+    _settled: bool = False
 
     @classmethod
     def of(cls, content: bytes) -> "_Interpreter":
@@ -136,12 +138,33 @@ class _Interpreter:
 
     def run(self, given: Mapping[str, Array], shapes: Shapes) -> dict[str, Array]:
         interpreter = self.interpreter
-        if self.shapes != shapes:
-            for tensor, shape in zip(self.inputs.values(), shapes, strict=True):
-                interpreter.resize_tensor_input(tensor.index, shape, strict=True)
-            interpreter.allocate_tensors()
-            self.shapes = shapes
+        fitting = self.shapes == shapes and self._settled
+        if not fitting:
+            self._fit(shapes)
+            place = self._place()
         for tensor, array in zip(self.inputs.values(), given.values(), strict=True):
             interpreter.set_tensor(tensor.index, array)
         interpreter.invoke()
+        if not fitting:
+            # What it computes in between gets its memory as it runs, for which all of it may move. XNNPACK
+            # may go on reading where an input was, in every later call, unless it is prepared again.
+            self._settled = self._place() == place
         return {name: interpreter.get_tensor(tensor.index) for name, tensor in self.outputs.items()}
+
+    def _fit(self, shapes: Shapes) -> None:
+        if self.shapes == shapes:
+            # Only what changes is prepared.
+            self._resize([(length + 1, *rest) for length, *rest in shapes])
+        self._resize(shapes)
+        self.interpreter.allocate_tensors()
+        self.shapes = shapes
+
+    def _resize(self, shapes: Iterable[tuple[int, ...]]) -> None:
+        for tensor, shape in zip(self.inputs.values(), shapes, strict=True):
+            self.interpreter.resize_tensor_input(tensor.index, shape, strict=True)
+
+    def _place(self) -> int:
+        """The address of an input. They all lie in one piece of memory."""
+        first = next(iter(self.inputs.values()))
+        place: int = self.interpreter.tensor(first.index)().ctypes.data
+        return place

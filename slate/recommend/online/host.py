@@ -70,8 +70,8 @@ class Host:
         self._deadline = config.deadline_ms / 1000
         self._surroundings = Surroundings(live or NothingLive(), self.sources.gather)
         self._watching: asyncio.Task[None] | None = None
-        # Its thread is made here, so whatever it starts comes before what steps back.
-        # Its search threads stand where those of the stages do, and where it loads that far behind.
+        # What it starts searches where the stages do. Its thread is made here: one that the loading thread
+        # made would stand as far back as that, for good.
         self._starter = ThreadPoolExecutor(1, "start", step_back, (ANSWERING,))
         self._starter.submit(int)
         self._follower: ChannelFollower | None = None
@@ -118,9 +118,10 @@ class Host:
             yield
 
     def _load(self, directory: Path, manifest: Manifest) -> Loaded:
-        if self.engine.release_id is None:
-            return load(directory, manifest, self._surroundings)
-        return load(directory, manifest, replace(self._surroundings, index=self._open_index))
+        around = self._surroundings
+        if self.engine.release_id is not None:
+            around = replace(around, index=self._open_index)
+        return load(directory, manifest, around)
 
     def _open_index(self, folder: Path) -> CandidateIndex:
         """A large one in a process of its own, which begins at the priority of who starts it."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from slate.recommend.online.turns import giving_way, step_back
+from slate.recommend.online.turns import ANSWERING, LOADING, giving_way, step_back
+from slate.retrieval.index import searching
 
 PATIENCE = 0.05
 
@@ -96,3 +97,8 @@ def test_only_the_thread_that_steps_back_does() -> None:
     in_thread(go)
     assert seen == [mine + 4]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
+
+
+def test_an_index_apart_loads_as_far_back_as_the_rest_of_its_release() -> None:
+    """Its script imports nothing of the package, so it has a number of its own."""
+    assert ANSWERING + searching._STEPS == LOADING

@@ -1,6 +1,6 @@
 """Compile a function of a trained model for LiteRT."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,24 @@ from slate.litert.diversion import quietly
 from slate.litert.function import SIGNATURE
 
 
-def write(
-    function: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]],
-    inputs: Mapping[str, tf.TensorSpec],
-    file: Path,
-) -> None:
+def write(function: Any, file: Path) -> None:
     """Write what ``function`` computes now, its variables as constants.
 
     Tables of a size of their own do not belong in it: give their rows as inputs.
 
     Args:
-        function: takes tensors by name, gives tensors by name.
-        inputs: what it takes; a dimension that is None may be of any size.
+        function: a ``tf.function`` with an ``input_signature`` of one mapping, of tensors by name, that gives
+            tensors by name. A dimension that is None may be of any size.
 
     Raises:
         ModelError: it uses operations that LiteRT does not have.
     """
-    traced = tf.function(function, input_signature=[dict(inputs)], autograph=False)
-    concrete = traced.get_concrete_function()
+    concrete = function.get_concrete_function()
     # Given the function as what it hangs on, its graph is converted as it is. With anything else it is
     # saved, loaded twice and frozen first, which takes longer than the conversion.
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], traced)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)
+    # Of what it was made: it would be written and read twice more.
+    converter.exclude_conversion_metadata = True
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         with quietly():
@@ -44,7 +41,7 @@ def write(
             f"model {file}: cannot be compiled ({text[0][:300]}); use operations that LiteRT has "
             "(tf.expand_dims in place of tf.newaxis, say)"
         ) from error
-    file.write_bytes(_named(content, inputs, concrete.structured_outputs))
+    file.write_bytes(_named(content, concrete.structured_input_signature[0][0], concrete.structured_outputs))
 
 
 def _named(content: bytes, inputs: Iterable[str], outputs: Iterable[str]) -> bytes:

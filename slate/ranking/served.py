@@ -70,8 +70,11 @@ class ServedRanker(tf.Module):
         specification[CANDIDATES] = tf.TensorSpec([None, None], tf.int32, name=CANDIDATES)
         specification[RETRIEVAL_SCORES] = tf.TensorSpec([None, None], tf.float32, name=RETRIEVAL_SCORES)
         self._encoded, self._history = encoded, config.history
+        #: The served answer, and the probability of any interaction, float32 [n, m].
+        self.score_and_interaction = tf.function(
+            self._looked_up, input_signature=[specification], autograph=False
+        )
         self.score = tf.function(self._score, input_signature=[specification], autograph=False)
-        self._item, self._item_inputs = _item(model)
 
     @property
     def _model(self) -> RankingModel:
@@ -82,11 +85,6 @@ class ServedRanker(tf.Module):
         tensors = {name: tf.constant(array) for name, array in inputs.items()}
         answer = self._answer(tensors, self._model.items.lookup(), tf.constant(self._model.popularity))
         return {name: answer[name].numpy() for name in OUTPUTS}
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def score_and_interaction(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The served answer, and the probability of any interaction, float32 [n, m]."""
-        return self._answer(inputs, lambda rows: tf.gather(self.item_table, rows), self.popularity)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def answer_over(
@@ -116,8 +114,9 @@ class ServedRanker(tf.Module):
         }
         for name, shape in shapes.items():
             specification[name] = tf.TensorSpec(shape, tf.float32, name=name)
-        convert.write(self._score_known, specification, directory / SCORE_FILE)
-        convert.write(self._item, self._item_inputs, directory / ITEM_FILE)
+        known = tf.function(self._score_known, input_signature=[specification], autograph=False)
+        convert.write(known, directory / SCORE_FILE)
+        convert.write(_item(self._model), directory / ITEM_FILE)
 
     def _score_known(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         known = Known(inputs[CANDIDATE_VECTORS], inputs[HISTORY_VECTORS], inputs[POPULARITY])
@@ -125,8 +124,11 @@ class ServedRanker(tf.Module):
         return {name: answer[name] for name in OUTPUTS}
 
     def _score(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        answer = self._answer(inputs, lambda rows: tf.gather(self.item_table, rows), self.popularity)
+        answer = self.score_and_interaction(inputs)
         return {name: answer[name] for name in OUTPUTS}
+
+    def _looked_up(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self._answer(inputs, lambda rows: tf.gather(self.item_table, rows), self.popularity)
 
     def _answer(
         self, inputs: Mapping[str, tf.Tensor], lookup: Lookup, popularity: tf.Tensor
@@ -179,14 +181,18 @@ def ranks(scores: tf.Tensor, usable: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.searchsorted(ordered, losses, side="left"), tf.float32)
 
 
-def _item(model: RankingModel) -> tuple[Any, dict[str, tf.TensorSpec]]:
-    """What an item that was never trained on adds to the tables, its vector and its popularity; its inputs.
+def _item(model: RankingModel) -> Any:
+    """What an item that was never trained on adds to the tables, its vector and its popularity.
 
-    Inputs are its encoded features, ``item_*``, and its candidate vector, ``embedding`` float32 [k, dim]. Its
-    id vector is the first, which all items share that were never trained on.
+    A function of its encoded features, ``item_*``, and its candidate vector, ``embedding`` float32 [k, dim].
+    Its id vector is the first, which all items share that were never trained on.
     """
     items = model.items
+    dim = None if items.linear else items.projection.shape[0]
+    embedding = tf.TensorSpec([None, dim], tf.float32, name=EMBEDDING)
+    specification = {EMBEDDING: embedding, **specifications.of_items(items.arrays)}
 
+    @tf.function(input_signature=[specification], autograph=False)
     def item(inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         embeddings = inputs[EMBEDDING]
         count = tf.shape(embeddings)[0]
@@ -195,6 +201,4 @@ def _item(model: RankingModel) -> tuple[Any, dict[str, tf.TensorSpec]]:
             vectors += items.ids[0] + tf.matmul(embeddings / items.scale, items.projection)
         return {VECTOR: vectors, POPULARITY: tf.fill([count], tf.constant(model.unwanted, tf.float32))}
 
-    dim = None if items.linear else items.projection.shape[0]
-    embedding = tf.TensorSpec([None, dim], tf.float32, name=EMBEDDING)
-    return item, {EMBEDDING: embedding, **specifications.of_items(items.arrays)}
+    return item

@@ -17,6 +17,7 @@ from slate.retrieval.query import (
     COUNTED,
     EMBED_FILE,
     EMBEDDING,
+    HISTORY_ITEMS,
     HISTORY_VECTORS,
     ITEM_PREFIX,
     TOWER_SIGNATURE,
@@ -42,20 +43,25 @@ class ServedQueryTower(tf.Module):
         super().__init__(name=QUERY_TOWER)
         # The variables alone: tracking the Keras layers would also save their own serialisation.
         self._weights = list(model.query_tower.trainable_variables)
-        self._embed, self._embed_known = model.embed, model.embed_known
+        self._embed_known = model.embed_known
         self.item_table = tf.Variable(table, trainable=False, name="item_table")
-        self._inputs = specifications.of_queries(example)
-        self.serve = tf.function(self._serve, input_signature=[self._inputs], autograph=False)
+        inputs = specifications.of_queries(example)
+        vectors = tf.TensorSpec([None, None, table.shape[1]], tf.float32, name=HISTORY_VECTORS)
+        # Traced once: what is saved looks vectors up and calls what is compiled.
+        self._known = tf.function(
+            self._serve_known, input_signature=[{**inputs, HISTORY_VECTORS: vectors}], autograph=False
+        )
+        self.serve = tf.function(self._serve, input_signature=[inputs], autograph=False)
 
     def save(self, directory: Path) -> None:
         """Write the SavedModel, and beside it the same compiled, which takes vectors from outside."""
         tf.saved_model.save(self, str(directory), signatures={TOWER_SIGNATURE: self.serve})
-        vectors = tf.TensorSpec([None, None, self.item_table.shape[1]], tf.float32, name=HISTORY_VECTORS)
-        inputs = {**self._inputs, HISTORY_VECTORS: vectors}
-        convert.write(self._serve_known, inputs, directory / EMBED_FILE)
+        convert.write(self._known, directory / EMBED_FILE)
 
     def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
-        return {EMBEDDING: self._embed(inputs, self.item_table)}
+        vectors = tf.gather(self.item_table, tf.maximum(inputs[HISTORY_ITEMS] - 1, 0))
+        answer: dict[str, Any] = self._known({**inputs, HISTORY_VECTORS: vectors})
+        return answer
 
     def _serve_known(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         return {EMBEDDING: self._embed_known(inputs, inputs[HISTORY_VECTORS])}
@@ -88,11 +94,12 @@ class ServedNewcomers:
         self._names = tuple(tower.content)
         self._shared = tf.constant(tower.ids.numpy()[SHARED])
         counted = tf.TensorSpec([None], tf.int32, name=COUNTED)
-        self._inputs = {COUNTED: counted, **specifications.of_items(tower.content)}
+        inputs = {COUNTED: counted, **specifications.of_items(tower.content)}
+        self._served = tf.function(self._serve, input_signature=[inputs], autograph=False)
 
     def save(self, file: Path) -> None:
         """Write it compiled."""
-        convert.write(self._serve, self._inputs, file)
+        convert.write(self._served, file)
 
     def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
         vectors = tf.zeros([tf.shape(inputs[COUNTED])[0], 1]) + self._shared

@@ -19,6 +19,7 @@ from slate.errors import DataError, ModelError
 from slate.retrieval.index import open_index
 from slate.retrieval.query import HISTORY_ITEMS, QueryEncoder, encode_queries
 from slate.steps.garbage import collecting_rarely
+from slate.steps.graphs import as_traced
 from slate.steps.parent import Parent
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def train_ranker(
     trainer = Trainer(
         config, features, items, occasions, encoded, sampler, parts, train_events, train_values, start
     )
-    trained = trainer.run(on_epoch)
+    with as_traced(parent is not None):
+        trained = trainer.run(on_epoch)
     described = [events[name] for name in features.events]
     served = ServedRanker(trained.model, config, described, encoded)
     out.mkdir(parents=True, exist_ok=True)

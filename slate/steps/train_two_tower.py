@@ -14,6 +14,7 @@ from slate.config import DatasetConfig, IncrementalConfig, RetrievalConfig, pars
 from slate.retrieval.query import encode_queries
 from slate.retrieval.training_data import TrainingData
 from slate.steps.garbage import collecting_rarely
+from slate.steps.graphs import as_traced
 from slate.steps.parent import Parent
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def train_two_tower(
     else:
         recipe = parse_section(IncrementalConfig, incremental or {})
         trainer = updating(config, recipe, events, data, Parent.open(parent).tower(), checkpoints)
-    trained = trainer.run()
+    with as_traced(parent is not None):
+        trained = trainer.run()
     if not team.chief:
         return {}
     out.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ class Model(tf.Module):
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("litert") / "model.tflite"
     model = Model()
-    convert.write(model.serve, INPUTS, path)
+    convert.write(tf.function(model.serve, input_signature=[INPUTS]), path)
     return path
 
 
@@ -164,12 +164,13 @@ def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_what_litert_cannot_compute_is_said(tmp_path: Path) -> None:
     specification = {"of": tf.TensorSpec([None, 3, 3], tf.float32, name="of")}
+
+    @tf.function(input_signature=[specification])
+    def inverse(given: Any) -> dict[str, Any]:
+        return {"inverse": tf.linalg.inv(given["of"])}
+
     with pytest.raises(ModelError, match=r"inverse\.tflite: cannot be compiled"):
-        convert.write(
-            lambda given: {"inverse": tf.linalg.inv(given["of"])},
-            specification,
-            tmp_path / "inverse.tflite",
-        )
+        convert.write(inverse, tmp_path / "inverse.tflite")
     assert not (tmp_path / "inverse.tflite").exists()
 
 

@@ -97,7 +97,8 @@ def write_tower(splits: Path, out: Path, embeddings: npt.NDArray[np.float32], le
     dim = embeddings.shape[1]
     specification[HISTORY_VECTORS] = tf.TensorSpec([None, None, dim], tf.float32, name=HISTORY_VECTORS)
     (out / "query_tower").mkdir(parents=True)
-    convert.write(serve, specification, out / "query_tower" / EMBED_FILE)
+    served = tf.function(serve, input_signature=[specification], autograph=False)
+    convert.write(served, out / "query_tower" / EMBED_FILE)
     np.save(out / "candidate_embeddings.npy", embeddings)
     rng = np.random.default_rng(0)
     np.savez(

@@ -1,9 +1,10 @@
 """Refuse at once what could not be answered in time."""
 
+import contextlib
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from slate.recommend.engine import OverloadedError
@@ -15,6 +16,8 @@ SLOW: Final = "slow"
 DRAINING: Final = "draining"
 #: The share of the time it has that a request may be expected to wait: estimates are of the mean.
 _EXPECTED: Final = 0.5
+#: And while what is waited for passes soon, so that more can wait than are in the usual queue.
+_PATIENT: Final = 0.75
 #: Always let in, whatever the estimate says: without them it could never correct itself.
 _SPARE: Final = 2
 
@@ -38,6 +41,7 @@ class Admission:
         self.quiet = threading.Event()
         self.quiet.set()
         self.draining = False
+        self._expected = _EXPECTED
         #: Requests by why they were refused.
         self.refused: Counter[str] = Counter()
 
@@ -66,11 +70,20 @@ class Admission:
         held = self.held + requests
         wait = self.wait(held)
         full = held > self._limit
-        if not full and (self.held <= _SPARE or wait <= _EXPECTED * self._seconds):
+        if not full and (self.held <= _SPARE or wait <= self._expected * self._seconds):
             return None
         self.refused[FULL if full else SLOW] += requests
         again = max(1.0, math.ceil(wait))
         return OverloadedError(f"{self.held} requests are held already; ask again later", again)
+
+    @contextlib.contextmanager
+    def patient(self) -> Iterator[None]:
+        """Let requests wait longer in this block, on whatever thread: who is slow is busy for a moment."""
+        self._expected = _PATIENT
+        try:
+            yield
+        finally:
+            self._expected = _EXPECTED
 
     def leave(self, requests: int) -> None:
         """Requests are answered."""

@@ -114,7 +114,8 @@ class Host:
     @contextlib.contextmanager
     def _beside(self) -> Iterator[None]:
         step_back(LOADING)
-        with giving_way(self.engine.admission.quiet):
+        admission = self.engine.admission
+        with admission.patient(), giving_way(admission.quiet):
             yield
 
     def _load(self, directory: Path, manifest: Manifest) -> Loaded:

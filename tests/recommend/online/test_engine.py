@@ -362,6 +362,18 @@ def test_who_is_let_in_is_expected_to_wait_half_of_what_could_be_waited() -> Non
     assert admission.held == 5, "asking takes nobody in"
 
 
+def test_while_a_release_loads_more_may_wait() -> None:
+    admission = Admission(pending=100, seconds=1.0, largest=lambda: 10)
+    admission.learn(10, 1.0)
+    admission.enter(5)
+    with admission.patient():
+        admission.enter(1)
+        admission.enter(1)
+        assert admission.refuses(1) is not None
+    admission.leave(2)
+    assert admission.refuses(1) is not None, "and no more afterwards"
+
+
 def test_a_slow_estimate_never_locks_everybody_out() -> None:
     admission = Admission(pending=10, seconds=0.1, largest=lambda: 4)
     admission.learn(1, 60.0)

@@ -100,9 +100,11 @@ def test_swaps_under_traffic_mix_nothing_and_lose_nothing(
 
     def opened(*args: Any) -> Any:
         behind.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) - here)
+        waits.extend(host.engine.admission._expected for host in hosts)
         return load(*args)
 
-    here, behind = os.getpriority(os.PRIO_PROCESS, os.getpid()), list[int]()
+    here, behind, waits = os.getpriority(os.PRIO_PROCESS, os.getpid()), list[int](), list[float]()
+    hosts: list[Host] = []
     monkeypatch.setattr("slate.recommend.online.host.load", opened)
     monkeypatch.setattr("slate.recommend.online.host.IndexProcess", start)
     if large:
@@ -123,6 +125,7 @@ def test_swaps_under_traffic_mix_nothing_and_lose_nothing(
 
     async def go() -> list[set[str]]:
         host = Host(PATIENT, "stable", taken=taken.append)
+        hosts.append(host)
         await host.follow(store, "stable", seconds=0.02)
         await until(lambda: host.engine.ready)
         stop = asyncio.Event()
@@ -143,6 +146,7 @@ def test_swaps_under_traffic_mix_nothing_and_lose_nothing(
     assert taken == [first, second] * 3 + [first]
     assert len(started) == int(large), "the first is opened here, and both stay warm"
     assert behind == [0, LOADING], "behind those who answer, once there are some"
+    assert waits[0] < waits[1], "who has to wait meanwhile does not have to for long"
     assert all(len(releases) == 1 for releases in seen), "an answer never mixes two releases"
     assert {first} in seen
     assert {second} in seen

@@ -86,7 +86,7 @@ class ManualClock:
 
 def isoformat(instant: datetime) -> str:
     """RFC 3339 in UTC with microseconds and a ``Z``, the one spelling used in every record."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def microseconds(instant: datetime) -> int:

@@ -8,11 +8,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+import orjson
 
 from slate.clock import Clock, SystemClock
 from slate.errors import ConfigError, DataError
@@ -22,7 +23,6 @@ _VERSION: Final = "v1"
 _LONGEST: Final = 2048
 _SHORTEST_KEY: Final = 16
 _SKEW_SECONDS: Final = 60.0
-_JSON: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -89,17 +89,19 @@ class Signer:
         step: str | None = None,
     ) -> str:
         """A new exposure id, of this instant."""
-        shown = Shown(
-            at=round(self._clock.now().timestamp(), 3),
-            user=user_hash(user_id),
-            release=release,
-            variant=variant,
-            nonce=os.urandom(9).hex(),
-            rollout=rollout,
-            step=step,
-        )
-        plain = {name: value for name, value in vars(shown).items() if value is not None}
-        signed = f"{_VERSION}.{self._current}.{_encoded(_JSON.encode(plain).encode())}"
+        # Of what :class:`Shown` holds; every answer waits for it.
+        shown = {
+            "at": round(self._clock.now().timestamp(), 3),
+            "user": user_hash(user_id),
+            "release": release,
+            "variant": variant,
+            "nonce": os.urandom(9).hex(),
+        }
+        if rollout is not None:
+            shown["rollout"] = rollout
+        if step is not None:
+            shown["step"] = step
+        signed = f"{_VERSION}.{self._current}.{_encoded(orjson.dumps(shown))}"
         return f"{signed}.{self._signature(self._current, signed)}"
 
     def check(self, exposure_id: str, user_id: str, max_age_seconds: float) -> Shown:
@@ -146,4 +148,4 @@ def _encoded(data: bytes) -> str:
 
 
 def _decoded(text: str) -> Any:
-    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))

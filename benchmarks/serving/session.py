@@ -131,10 +131,7 @@ class Session:
             for name, each in capacities.items()
         }
         if self.wants("latency"):
-            rates = {"fixed": FIXED}
-            if STOCK in servers and found["capacity"][STOCK]["saturation"]:
-                rates["shared"] = SHARE * found["capacity"][STOCK]["saturation"]
-            found["latency"] = self._latency(world, servers, rates)
+            found["latency"] = self._latency(world, servers)
         saturation = found["capacity"].get(SLATE, {}).get("saturation")
         if more and self.wants("overload") and saturation:
             found["overload"] = self._overload(world, servers[SLATE], saturation)
@@ -149,31 +146,42 @@ class Session:
                 )
         return overload.together(seen)
 
-    def _latency(
-        self, world: World, servers: Mapping[str, Running], rates: Mapping[str, float]
-    ) -> dict[str, Any]:
-        seen: dict[str, dict[str, list[dict[str, Any]]]] = {
-            kind: {name: [] for name in servers} for kind in rates
-        }
+    def _latency(self, world: World, servers: Mapping[str, Running]) -> dict[str, Any]:
+        rates: dict[str, list[float]] = {}
+        seen: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for round_ in range(self.plan.latency_rounds):
             about = f"{world.name}: latency, round {round_ + 1} of {self.plan.latency_rounds}"
+            offered = {"fixed": FIXED, **self._shared(world, servers, about)}
+            for kind, rate in offered.items():
+                rates.setdefault(kind, []).append(rate)
             for name in self._turns(servers, about, world):
-                for kind, rate in rates.items():
+                for kind, rate in offered.items():
                     told = self.bench.summary(
                         servers[name], world, rate, self.plan.latency_s, seed=round_ + 1
                     )
-                    seen[kind][name].append(told.plain())
+                    seen.setdefault(kind, {}).setdefault(name, []).append(told.plain())
         self.say(f"{world.name}: the four stages without a server at the same rates")
-        figures = (self.bench.deadline_ms, self.plan.latency_s, self.plan.latency_rounds, *rates.values())
+        middle = {kind: median(each) for kind, each in rates.items()}
+        figures = (self.bench.deadline_ms, self.plan.latency_s, self.plan.latency_rounds, *middle.values())
         alone = self._child("paced", str(world.folder), *map(str, figures))
         return {
             kind: {
-                "rate": round(rate, 1),
+                "rate": round(middle[kind], 1),
+                "rates": [round(rate, 1) for rate in rates[kind]],
                 "servers": {name: medians(told) for name, told in seen[kind].items()},
                 "alone": told_alone,
             }
-            for (kind, rate), told_alone in zip(rates.items(), alone, strict=True)
+            for kind, told_alone in zip(seen, alone, strict=True)
         }
+
+    def _shared(self, world: World, servers: Mapping[str, Running], about: str) -> dict[str, float]:
+        """A share of what stock KServe sustains now: a machine's speed changes within minutes."""
+        if STOCK not in servers:
+            return {}
+        found = 0.0
+        for name in self._turns({STOCK: servers[STOCK]}, f"{about}: what {STOCK} sustains now", world):
+            found = capacity.find(self.bench, servers[name], world, self.plan.capacity_s).saturation
+        return {"shared": SHARE * found} if found else {}
 
     def _turns(self, servers: Mapping[str, Running], about: str, world: World) -> Iterable[str]:
         """Each server in turn, awake and warm, while the others stand still."""

@@ -5,10 +5,11 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,8 @@ LOAD: Final = 0.6
 _STEADY_S: Final = 4.0
 _BETWEEN_S: Final = 0.3
 _LONGEST_S: Final = 60.0
+#: Swaps under one load.
+_TURN: Final = 10
 
 
 def gathered(worlds: Sequence[World], store: Path) -> World:
@@ -42,76 +45,118 @@ def measure(
 ) -> dict[str, Any]:
     """Move the channel ``count`` times under load, always to a release that is not held warm.
 
-    Each swap is a window: from the move of the channel until the server names the new release. Requests
-    planned outside of all windows are the steady ones. ``capacity_s`` are the seconds of each rate that is
-    tried to find the load.
+    In turns of a few swaps, each under a load that is found just before: a machine's speed changes within
+    minutes. Each swap is a window: from the move of the channel until the server names the new release.
+    Requests planned outside of all windows are the steady ones.
+
+    Args:
+        longest_s: seconds of all turns, after which no swap begins.
+        capacity_s: seconds of each rate that is tried to find the load.
     """
     world = gathered(worlds, bench.work / "swaps")
     running = bench.start(CONTENDERS[SLATE], world)
+    turns: list[Turn] = []
+    left, done = longest_s, 0
     try:
         bench.warm(running, world)
-        rate = LOAD * capacity.find(bench, running, world, capacity_s).saturation
-        firsts = {each.release_id: f"{each.prefix}-" for each in worlds}
-        spec = Spec(
-            running.port,
-            running.contender.path,
-            running.contender.bodies(world.users),
-            rate=rate,
-            seconds=longest_s,
-            marker=MARKER,
-            releases=firsts,
-        )
-        process, out = bench.begin(spec)
-        try:
-            windows = _swaps(running, world.store, worlds, count, time.monotonic() + longest_s - _STEADY_S)
-            finished = time.monotonic()
-        finally:
-            process.send_signal(signal.SIGTERM)
-        record = finish(process, out, spec)
+        while done < count and left > _STEADY_S:
+            rate = LOAD * capacity.find(bench, running, world, capacity_s).saturation
+            began = time.monotonic()
+            upcoming = [worlds[(done + 1 + n) % len(worlds)] for n in range(min(_TURN, count - done))]
+            turns.append(
+                _turn(bench, running, world, upcoming, rate, {w.release_id: w for w in worlds}, left)
+            )
+            done += len(turns[-1].windows)
+            left -= time.monotonic() - began
     finally:
         running.stop()
-    return told(record, windows, finished, rate, count)
+    return told(turns, count)
+
+
+class Turn(NamedTuple):
+    """Some swaps under one load; the windows and ``until``, after which nothing counts, are in seconds."""
+
+    record: Record
+    windows: Sequence[tuple[float, float]]
+    until: float
+    rate: float
+
+
+def _turn(
+    bench: Bench,
+    running: Running,
+    world: World,
+    upcoming: Sequence[World],
+    rate: float,
+    every: Mapping[str, World],
+    seconds: float,
+) -> Turn:
+    spec = Spec(
+        running.port,
+        running.contender.path,
+        running.contender.bodies(world.users),
+        rate=rate,
+        seconds=seconds,
+        marker=MARKER,
+        releases={release_id: f"{each.prefix}-" for release_id, each in every.items()},
+    )
+    process, out = bench.begin(spec)
+    try:
+        windows = _swaps(running, world.store, upcoming, time.monotonic() + seconds - _STEADY_S)
+        finished = time.monotonic()
+    finally:
+        process.send_signal(signal.SIGTERM)
+    return Turn(finish(process, out, spec), windows, finished, rate)
 
 
 def _swaps(
-    running: Running, store: Path, worlds: Sequence[World], count: int, until: float
+    running: Running, store: Path, upcoming: Sequence[World], until: float
 ) -> list[tuple[float, float]]:
     """Some steady time, then one swap after the other; the windows of those that began before ``until``."""
     time.sleep(_STEADY_S)
     windows: list[tuple[float, float]] = []
-    while len(windows) < count and time.monotonic() < until:
-        following = worlds[(len(windows) + 1) % len(worlds)]
+    for following in upcoming:
+        if time.monotonic() >= until:
+            break
         windows.append(_swap(running, store, following.release_id))
         time.sleep(_BETWEEN_S)
     return windows
 
 
-def told(
-    record: Record, windows: Sequence[tuple[float, float]], until: float, rate: float, wanted: int
-) -> dict[str, Any]:
-    """Figures of the requests planned before ``until``; times in milliseconds, windows in seconds."""
-    counted = record.intended < until
-    within = np.zeros(len(record.intended), np.bool_)
-    for began, ended in windows:
-        within |= (record.intended >= began) & (record.intended <= ended)
-    waited = latencies(record)
-    steady, during = counted & ~within, counted & within
-    p99 = {name: percentile(waited[part], 99) for name, part in (("steady", steady), ("during", during))}
-    seconds = [ended - began for began, ended in windows]
+def told(turns: Sequence[Turn], wanted: int) -> dict[str, Any]:
+    """Figures of the requests planned before their turn ended; times in milliseconds, windows in seconds."""
+    waits: dict[str, list[Any]] = {"steady": [], "during": []}
+    totals: Counter[str] = Counter()
+    releases: set[int] = set()
+    for record, windows, until, _ in turns:
+        counted = record.intended < until
+        within = np.zeros(len(record.intended), np.bool_)
+        for began, ended in windows:
+            within |= (record.intended >= began) & (record.intended <= ended)
+        waited = latencies(record)
+        waits["steady"].append(waited[counted & ~within])
+        waits["during"].append(waited[counted & within])
+        totals["requests"] += int(counted.sum())
+        totals["requests_during"] += int((counted & within).sum())
+        totals["failed"] += int((record.status[counted] != 200).sum())
+        totals["lower_rung"] += int(((record.status == 200) & ~record.good & counted).sum())
+        totals["mixed"] += int(record.mixed[counted].sum())
+        releases |= set(record.release[counted].tolist())
+    p99 = {name: percentile(np.concatenate(parts), 99) for name, parts in waits.items()} if turns else {}
+    steady, during = p99.get("steady"), p99.get("during")
+    seconds = [ended - began for turn in turns for began, ended in turn.windows]
+    counts = ("requests", "requests_during", "failed", "lower_rung", "mixed")
     return {
-        "swaps": len(windows),
+        "swaps": len(seconds),
         "wanted": wanted,
-        "rate": round(rate, 1),
-        "requests": int(counted.sum()),
-        "requests_during": int(during.sum()),
-        "failed": int((record.status[counted] != 200).sum()),
-        "lower_rung": int(((record.status == 200) & ~record.good & counted).sum()),
-        "mixed": int(record.mixed[counted].sum()),
-        "releases_seen": len(set(record.release[counted].tolist()) - {-1}),
+        "rate": round(float(np.median([turn.rate for turn in turns])), 1) if turns else None,
+        "rates": [round(turn.rate, 1) for turn in turns],
+        **{name: totals[name] for name in counts},
+        "releases_seen": len(releases - {-1}),
         "swap_s_median": round(float(np.median(seconds)), 3) if seconds else None,
-        "steady_p99": _rounded(p99["steady"]),
-        "during_p99": _rounded(p99["during"]),
-        "ratio": round(p99["during"] / p99["steady"], 2) if p99["during"] and p99["steady"] else None,
+        "steady_p99": _rounded(steady),
+        "during_p99": _rounded(during),
+        "ratio": round(during / steady, 2) if during and steady else None,
     }
 
 

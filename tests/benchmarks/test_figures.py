@@ -10,7 +10,7 @@ from benchmarks.serving.generator import BROKEN, TIMED_OUT, Record
 from benchmarks.serving.overload import recovery, together
 from benchmarks.serving.paced import answered
 from benchmarks.serving.summary import medians, percentile, summarise
-from benchmarks.serving.swaps import told
+from benchmarks.serving.swaps import Turn, told
 from benchmarks.serving.table import markdown
 from benchmarks.serving.targets import targets
 
@@ -94,13 +94,18 @@ def test_requests_planned_in_a_swap_are_told_from_the_steady_ones() -> None:
     made.release[:] = [0] * 12 + [1] * 13
     made.mixed[13] = True
     made.status[24] = 503
-    found = told(made, [(100.95, 101.45)], until=102.45, rate=10, wanted=1)
+    found = told([Turn(made, [(100.95, 101.45)], until=102.45, rate=10)], wanted=1)
     assert found["requests"] == 25
     assert found["requests_during"] == 5
     assert (found["failed"], found["mixed"], found["releases_seen"]) == (1, 1, 2)
     assert found["ratio"] == pytest.approx(3)
-    later = told(made, [(100.95, 101.45)], until=102.35, rate=10, wanted=1)
+    later = told([Turn(made, [(100.95, 101.45)], until=102.35, rate=10)], wanted=1)
     assert (later["requests"], later["failed"]) == (24, 0)
+    turns = [Turn(made, [(100.95, 101.45)], until=102.45, rate=rate) for rate in (10, 20, 40)]
+    both = told(turns, wanted=3)
+    assert (both["swaps"], both["failed"], both["requests_during"]) == (3, 3, 15)
+    assert (both["rate"], both["rates"], both["ratio"]) == (20, [10, 20, 40], pytest.approx(3))
+    assert told([], wanted=3)["ratio"] is None
 
 
 def test_overloads_are_medians_of_their_best_or_of_what_was_offered() -> None:

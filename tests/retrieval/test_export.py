@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,9 @@ def test_a_moved_export_answers_as_the_model_in_memory(
     np.testing.assert_allclose(encoder.embed(queries), in_memory, atol=1e-5)
     np.testing.assert_allclose(encoder.embed(queries[3:5]), in_memory[3:5], atol=1e-5)
     assert encoder.embed([]).shape == (0, 16)
+    mixed = [replace(query, history=query.history.last(n % 5)) for n, query in enumerate(queries)]
+    alone = np.concatenate([encoder.embed([query]) for query in mixed])
+    np.testing.assert_allclose(encoder.embed(mixed), alone, atol=1e-5)
     np.testing.assert_allclose(encoder.answer(parity)["embedding"], in_memory, atol=1e-5)
     table = np.load(moved / "candidate_embeddings.npy")
     np.testing.assert_array_equal(table, model.candidate_embeddings())

@@ -5,7 +5,6 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +54,7 @@ def measure(
     """
     world = gathered(worlds, bench.work / "swaps")
     running = bench.start(CONTENDERS[SLATE], world)
+    firsts = {each.release_id: f"{each.prefix}-" for each in worlds}
     turns: list[Turn] = []
     left, done = longest_s, 0
     try:
@@ -63,9 +63,7 @@ def measure(
             rate = LOAD * capacity.find(bench, running, world, capacity_s).saturation
             began = time.monotonic()
             upcoming = [worlds[(done + 1 + n) % len(worlds)] for n in range(min(_TURN, count - done))]
-            turns.append(
-                _turn(bench, running, world, upcoming, rate, {w.release_id: w for w in worlds}, left)
-            )
+            turns.append(_turn(bench, running, world, upcoming, rate, firsts, left))
             done += len(turns[-1].windows)
             left -= time.monotonic() - began
     finally:
@@ -88,7 +86,7 @@ def _turn(
     world: World,
     upcoming: Sequence[World],
     rate: float,
-    every: Mapping[str, World],
+    firsts: Mapping[str, str],
     seconds: float,
 ) -> Turn:
     spec = Spec(
@@ -98,7 +96,7 @@ def _turn(
         rate=rate,
         seconds=seconds,
         marker=MARKER,
-        releases={release_id: f"{each.prefix}-" for release_id, each in every.items()},
+        releases=firsts,
     )
     process, out = bench.begin(spec)
     try:
@@ -126,7 +124,7 @@ def _swaps(
 def told(turns: Sequence[Turn], wanted: int) -> dict[str, Any]:
     """Figures of the requests planned before their turn ended; times in milliseconds, windows in seconds."""
     waits: dict[str, list[Any]] = {"steady": [], "during": []}
-    totals: Counter[str] = Counter()
+    totals = dict.fromkeys(("requests", "requests_during", "failed", "lower_rung", "mixed"), 0)
     releases: set[int] = set()
     for record, windows, until, _ in turns:
         counted = record.intended < until
@@ -145,13 +143,12 @@ def told(turns: Sequence[Turn], wanted: int) -> dict[str, Any]:
     p99 = {name: percentile(np.concatenate(parts), 99) for name, parts in waits.items()} if turns else {}
     steady, during = p99.get("steady"), p99.get("during")
     seconds = [ended - began for turn in turns for began, ended in turn.windows]
-    counts = ("requests", "requests_during", "failed", "lower_rung", "mixed")
     return {
         "swaps": len(seconds),
         "wanted": wanted,
         "rate": round(float(np.median([turn.rate for turn in turns])), 1) if turns else None,
         "rates": [round(turn.rate, 1) for turn in turns],
-        **{name: totals[name] for name in counts},
+        **totals,
         "releases_seen": len(releases - {-1}),
         "swap_s_median": round(float(np.median(seconds)), 3) if seconds else None,
         "steady_p99": _rounded(steady),

@@ -137,18 +137,21 @@ class _Interpreter:
         )
 
     def run(self, given: Mapping[str, Array], shapes: Shapes) -> dict[str, Array]:
+        if self.shapes == shapes and self._settled:
+            return self._answer(given)
+        self._fit(shapes)
+        place = self._place()
+        answer = self._answer(given)
+        # What it computes in between gets its memory as it runs, for which all of it may move. XNNPACK may go
+        # on reading where an input was, in every later call, unless it is prepared again.
+        self._settled = self._place() == place
+        return answer
+
+    def _answer(self, given: Mapping[str, Array]) -> dict[str, Array]:
         interpreter = self.interpreter
-        fitting = self.shapes == shapes and self._settled
-        if not fitting:
-            self._fit(shapes)
-            place = self._place()
         for tensor, array in zip(self.inputs.values(), given.values(), strict=True):
             interpreter.set_tensor(tensor.index, array)
         interpreter.invoke()
-        if not fitting:
-            # What it computes in between gets its memory as it runs, for which all of it may move. XNNPACK
-            # may go on reading where an input was, in every later call, unless it is prepared again.
-            self._settled = self._place() == place
         return {name: interpreter.get_tensor(tensor.index) for name, tensor in self.outputs.items()}
 
     def _fit(self, shapes: Shapes) -> None:

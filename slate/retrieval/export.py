@@ -17,13 +17,12 @@ from slate.retrieval.query import (
     COUNTED,
     EMBED_FILE,
     EMBEDDING,
-    HISTORY_ITEMS,
     HISTORY_VECTORS,
     ITEM_PREFIX,
     TOWER_SIGNATURE,
 )
 from slate.retrieval.towers import CandidateTower
-from slate.retrieval.two_tower import TwoTower
+from slate.retrieval.two_tower import TwoTower, looked_up
 from slate.retrieval.weights import SHARED
 
 QUERY_TOWER: Final = "query_tower"
@@ -59,7 +58,7 @@ class ServedQueryTower(tf.Module):
         convert.write(self._known, directory / EMBED_FILE)
 
     def _serve(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, Any]:
-        vectors = tf.gather(self.item_table, tf.maximum(inputs[HISTORY_ITEMS] - 1, 0))
+        vectors = looked_up(inputs, self.item_table)
         answer: dict[str, Any] = self._known({**inputs, HISTORY_VECTORS: vectors})
         return answer
 

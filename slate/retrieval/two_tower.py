@@ -144,7 +144,7 @@ class TwoTower(tfrs.Model):
 
         ``table`` [items, dim] holds the candidate tower's vectors by catalogue row.
         """
-        return self.embed_known(inputs, tf.gather(table, tf.maximum(inputs[HISTORY_ITEMS] - 1, 0)))
+        return self.embed_known(inputs, looked_up(inputs, table))
 
     def embed_known(self, inputs: Mapping[str, tf.Tensor], vectors: tf.Tensor) -> tf.Tensor:
         """The same with the candidate tower's vectors of the history, [n, L, dim]; padding may have any."""
@@ -160,6 +160,11 @@ class TwoTower(tfrs.Model):
         rows = np.arange(self.candidate_tower.rows, dtype=np.int32)
         chunks = np.array_split(rows, max(1, len(rows) // 65_536))
         return np.concatenate([self.candidate_tower(tf.constant(chunk)).numpy() for chunk in chunks])
+
+
+def looked_up(inputs: Mapping[str, tf.Tensor], table: tf.Tensor) -> tf.Tensor:
+    """What ``table`` [items, dim] holds of the history, [n, L, dim]; padding has its first row."""
+    return tf.gather(table, tf.maximum(inputs[HISTORY_ITEMS] - 1, 0))
 
 
 def _named(inputs: Mapping[str, tf.Tensor], prefix: str) -> dict[str, tf.Tensor]:

@@ -142,6 +142,6 @@ def free_memory() -> int | None:
 
 
 def _warm(recommender: Recommender, users: Sequence[str | None]) -> None:
-    """Take every path for some users, so that no request pays for tracing or for reading files."""
+    """Take every path for some users, so that no request pays for what is only once."""
     for size in _WARM_BATCHES:
         recommender.recommend_batch([Request(user_id=users[place % len(users)]) for place in range(size)])

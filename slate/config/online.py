@@ -31,7 +31,7 @@ class OnlineConfig(Section):
     order_ms: float = Field(default=30.0, gt=0)
     slots: int = Field(default=4, ge=1)
     lanes: int = Field(default=0, ge=0)
-    batch: int = Field(default=32, ge=1)
+    batch: int = Field(default=64, ge=1)
     pending: int = Field(default=256, ge=1)
     live_ms: float = Field(default=20.0, gt=0)
     items_s: float = Field(default=0.25, gt=0)

@@ -36,6 +36,10 @@ class IdMap:
     def __contains__(self, id_: object) -> bool:
         return id_ in self._rows
 
+    def issuperset(self, ids: Iterable[str]) -> bool:
+        """Whether every one of some ids has a row."""
+        return self._rows.keys() >= set(ids)
+
     def row(self, id_: str) -> int | None:
         """The row of one id, or None where it is unknown."""
         return self._rows.get(id_)

@@ -7,7 +7,6 @@ from typing import Any, Final, Protocol
 import orjson
 
 from slate.clock import Clock, SystemClock, isoformat
-from slate.feedback.shown import short_id
 from slate.feedback.signing import Signer
 from slate.feedback.writer import BackgroundWriter
 
@@ -92,7 +91,7 @@ class ExposureLog:
                 "context": context,
                 "items": items,
             }
-            self._writer.put(orjson.dumps(record, _plain, _PLAIN), short_id(exposure_id))
+            self._writer.put(orjson.dumps(record, _plain, _PLAIN))
         except (TypeError, ValueError):
             # A context that is no JSON costs the record, never the answer.
             self.failed += 1

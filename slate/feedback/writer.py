@@ -1,8 +1,10 @@
 """Records go to a queue from a thread of their own: whoever writes never waits and never fails."""
 
 import logging
+import os
 import threading
 from collections import deque
+from itertools import count
 from typing import Final, NamedTuple
 
 from slate.errors import StorageError
@@ -27,6 +29,8 @@ class BackgroundWriter:
 
     A batch of which nobody knows whether it was written is sent again, under the same ids, so it counts once.
 
+    The ids rise, so that those of one writer lie side by side in a store that keeps them in order.
+
     Args:
         capacity: how many records may wait.
     """
@@ -36,6 +40,8 @@ class BackgroundWriter:
         self._stream = stream
         self._capacity = capacity
         self._waiting: deque[_Waiting] = deque()
+        self._own = os.urandom(8).hex()
+        self._numbers = count()
         self._wake = threading.Event()
         self._closing = False
         self.dropped = 0
@@ -43,12 +49,12 @@ class BackgroundWriter:
         self._thread = threading.Thread(target=self._run, name=f"write-{stream}", daemon=True)
         self._thread.start()
 
-    def put(self, record: bytes, name: str) -> bool:
-        """Take a record in under an id of its own; false where it was dropped. Never blocks."""
+    def put(self, record: bytes) -> bool:
+        """Take a record in; false where it was dropped. Never blocks."""
         if len(self._waiting) >= self._capacity or self._closing:
             self.dropped += 1
             return False
-        self._waiting.append(_Waiting(record, name))
+        self._waiting.append(_Waiting(record, f"{self._own}-{next(self._numbers):012x}"))
         return True
 
     def close(self, seconds: float = 5.0) -> None:

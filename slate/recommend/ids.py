@@ -1,6 +1,6 @@
 """Item ids by row: those of a release's catalogue, and behind them items that came since."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,10 @@ class ItemIds:
 
     def __contains__(self, id_: object) -> bool:
         return id_ in self._catalogue or id_ in self._since.rows
+
+    def issuperset(self, ids: Collection[str]) -> bool:
+        """Whether every one of some ids is known."""
+        return self._catalogue.issuperset(ids) or all(id_ in self for id_ in ids)
 
     def row(self, id_: str, /) -> int | None:
         """The row of one id, or None where it is unknown."""

@@ -12,6 +12,8 @@ def test_ids_keep_their_order_and_exact_spelling() -> None:
     assert ids.to_ids(np.array([3, 0, 0])) == ["é", "007", "007"]
     assert "z" in ids
     assert 7 not in ids
+    assert ids.issuperset(["é", "7"])
+    assert not ids.issuperset(["é", "e"])
 
 
 def test_known_rows_leave_out_what_is_unknown() -> None:

@@ -56,11 +56,11 @@ def test_records_are_written_soon_and_all_at_the_end(tmp_path: Path) -> None:
     queue = SqliteQueue(tmp_path / "q.db")
     writer = BackgroundWriter(queue, "s")
     records = [str(number).encode() for number in range(1_300)]
-    assert all(writer.put(record, record.decode()) for record in records)
+    assert all(writer.put(record) for record in records)
     writer.close()
     assert [e.record for e in queue.read("s", 0, 2_000)] == records
     assert (writer.written, writer.dropped) == (1_300, 0)
-    assert writer.put(b"late", "late") is False
+    assert writer.put(b"late") is False
 
 
 class Stuck(SqliteQueue):
@@ -79,7 +79,7 @@ def test_a_disk_that_hangs_delays_nobody_and_what_is_lost_is_counted(tmp_path: P
     stuck = Stuck(tmp_path / "q.db")
     writer = BackgroundWriter(stuck, "s", capacity=10)
     began = time.monotonic()
-    taken = [writer.put(b"record", str(number)) for number in range(100)]
+    taken = [writer.put(b"record") for number in range(100)]
     assert time.monotonic() - began < 1
     assert taken == [True] * 10 + [False] * 90
     stuck.free.set()
@@ -94,7 +94,7 @@ def test_a_passing_trouble_loses_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     blocker.execute("BEGIN IMMEDIATE")
     writer = BackgroundWriter(queue, "s")
     for number in range(5):
-        writer.put(str(number).encode(), str(number))
+        writer.put(str(number).encode())
     time.sleep(0.3)
     assert writer.written == 0
     blocker.rollback()
@@ -120,9 +120,20 @@ def test_what_may_have_been_written_is_written_once(tmp_path: Path, monkeypatch:
     queue = Forgetful(tmp_path / "q.db")
     writer = BackgroundWriter(queue, "s")
     for number in range(300):
-        writer.put(str(number).encode(), f"id-{number}")
+        writer.put(str(number).encode())
         time.sleep(0.001)
     writer.close()
     assert queue.lost == 0
     assert [int(entry.record) for entry in queue.read("s", 0, 1_000)] == list(range(300))
     assert (writer.written, writer.dropped) == (300, 0)
+
+
+def test_two_writers_never_take_each_others_records_for_their_own(tmp_path: Path) -> None:
+    queue = SqliteQueue(tmp_path / "q.db")
+    writers = [BackgroundWriter(queue, "s") for _ in range(2)]
+    for number in range(200):
+        for writer in writers:
+            writer.put(str(number).encode())
+    for writer in writers:
+        writer.close()
+    assert sorted(int(entry.record) for entry in queue.read("s", 0, 1_000)) == sorted([*range(200)] * 2)

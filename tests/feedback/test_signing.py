@@ -2,6 +2,8 @@
 
 import base64
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,6 +33,23 @@ def test_what_was_signed_is_read_back(clock: ManualClock) -> None:
     assert shown.at == NOW.timestamp()
     assert "ann" not in base64.urlsafe_b64decode(token.split(".")[2] + "==").decode()
     assert token != signer.sign("ann", "r-1", "candidate", "rollout-7", "5"), "no two exposures share an id"
+
+
+def test_of_many_exposures_at_one_instant_none_share_an_id(clock: ManualClock) -> None:
+    signer = Signer({"a": KEY}, clock)
+    assert len({signer.sign("ann", "r-1", "stable") for _ in range(2_000)}) == 2_000
+
+
+def test_a_process_and_its_fork_give_different_ids() -> None:
+    code = (
+        "import os; from slate.feedback.signing import Signer; from slate.clock import ManualClock; "
+        "from datetime import UTC, datetime; "
+        "signer = Signer({'a': b'k' * 32}, ManualClock(datetime(2026, 11, 21, tzinfo=UTC))); "
+        "signer.sign('ann', 'r', 'v'); child = os.fork(); "
+        "os.write(1, (signer.sign('ann', 'r', 'v') + '\\n').encode()); child and os.waitpid(child, 0)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert len(set(said.split())) == 2
 
 
 def test_keys_change_without_losing_what_is_under_way(clock: ManualClock) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 #: Where a server process finds the release folder.
 RELEASE: Final = "SLATE_BENCH_RELEASE"
 #: How many requests a server that batches may put together, and how long it may wait for them.
-MOST: Final = 32
+MOST: Final = 64
 WAIT_S: Final = 0.002
 
 

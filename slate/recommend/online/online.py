@@ -1,7 +1,7 @@
 """The engine: one release answers, within the deadline, on the best rung that can."""
 
 import asyncio
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,12 @@ from slate.recommend.online.stages import Stages
 from slate.recommend.online.trouble import StageError
 from slate.recommend.problems import problem_in
 from slate.recommend.request import Request, Slate
+
+
+class Known(Protocol):
+    """Item ids, as a set has them."""
+
+    def issuperset(self, ids: list[str], /) -> bool: ...
 
 
 class Scoring(Protocol):
@@ -35,7 +41,7 @@ class Loaded:
     funnel: Funnel
     scoring: Scoring
     ladder: Ladder
-    known: Container[str]
+    known: Known
     golden: Sequence[Mapping[str, Any]] = ()
 
 
@@ -166,11 +172,11 @@ class OnlineEngine:
         self.admission.learn(requests, seconds / self._lanes)
 
 
-def problem_of(slate: Slate, known: Container[str], excluded: Sequence[str]) -> str:
+def problem_of(slate: Slate, known: Known, excluded: Sequence[str]) -> str:
     """Why a personalised slate may not go out: what no stage should ever hand on. Empty where it may."""
     ids = slate.item_ids
     scores = [item.score for item in slate.items] if slate.rung == PERSONALISED else ()
-    problem = problem_in(ids, scores, known=all(item in known for item in ids))
+    problem = problem_in(ids, scores, known=known.issuperset(ids))
     if not problem and excluded and not set(excluded).isdisjoint(ids):
         return "an excluded item is in it"
     return problem

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -18,6 +19,8 @@ DRAINING: Final = "draining"
 _EXPECTED: Final = 0.5
 #: And while what is waited for passes soon, so that more can wait than are in the usual queue.
 _PATIENT: Final = 0.75
+#: Seconds in which what has gathered meanwhile is answered.
+_CATCHING_UP: Final = 1.0
 #: Always let in, whatever the estimate says: without them it could never correct itself.
 _SPARE: Final = 2
 
@@ -29,19 +32,27 @@ class Admission:
         pending: never hold more.
         seconds: how long a request may take as a whole.
         largest: how many requests a batch may hold now.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, pending: int, seconds: float, largest: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        pending: int,
+        seconds: float,
+        largest: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limit = pending
         self._seconds = seconds
         self._largest = largest
+        self._clock = clock
         self._cost = Cost()
         self.held = 0
         #: Set while no request is held; for other threads.
         self.quiet = threading.Event()
         self.quiet.set()
         self.draining = False
-        self._expected = _EXPECTED
+        self._patient_until = -math.inf
         #: Requests by why they were refused.
         self.refused: Counter[str] = Counter()
 
@@ -70,7 +81,7 @@ class Admission:
         held = self.held + requests
         wait = self.wait(held)
         full = held > self._limit
-        if not full and (self.held <= _SPARE or wait <= self._expected * self._seconds):
+        if not full and (self.held <= _SPARE or wait <= self._most()):
             return None
         self.refused[FULL if full else SLOW] += requests
         again = max(1.0, math.ceil(wait))
@@ -78,18 +89,22 @@ class Admission:
 
     @contextlib.contextmanager
     def patient(self) -> Iterator[None]:
-        """Let requests wait longer in this block, on whatever thread: who is slow is busy for a moment."""
-        self._expected = _PATIENT
+        """Let requests wait longer in this block and for a moment after it, on whatever thread."""
+        self._patient_until = math.inf
         try:
             yield
         finally:
-            self._expected = _EXPECTED
+            self._patient_until = self._clock() + _CATCHING_UP
 
     def leave(self, requests: int) -> None:
         """Requests are answered."""
         self.held -= requests
         if not self.held:
             self.quiet.set()
+
+    def _most(self) -> float:
+        """Seconds that a request may be expected to wait."""
+        return self._seconds * (_PATIENT if self._clock() < self._patient_until else _EXPECTED)
 
     def learn(self, requests: int, seconds: float) -> None:
         """A batch of requests kept one lane busy for ``seconds``."""

@@ -363,14 +363,20 @@ def test_who_is_let_in_is_expected_to_wait_half_of_what_could_be_waited() -> Non
 
 
 def test_while_a_release_loads_more_may_wait() -> None:
-    admission = Admission(pending=100, seconds=1.0, largest=lambda: 10)
+    now = [100.0]
+    admission = Admission(pending=100, seconds=1.0, largest=lambda: 10, clock=lambda: now[0])
     admission.learn(10, 1.0)
     admission.enter(5)
     with admission.patient():
+        now[0] += 60.0
         admission.enter(1)
         admission.enter(1)
         assert admission.refuses(1) is not None
-    admission.leave(2)
+    admission.leave(1)
+    now[0] += 0.9
+    assert admission.refuses(1) is None, "what has gathered is still to be answered"
+    now[0] += 0.2
+    admission.leave(1)
     assert admission.refuses(1) is not None, "and no more afterwards"
 
 

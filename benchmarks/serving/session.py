@@ -42,10 +42,9 @@ class Session:
     def world(self, world: World, names: Sequence[str], more: bool = True) -> dict[str, Any]:
         """All that is measured on one release by the servers ``names``; ``more`` includes overload."""
         found: dict[str, Any] = {"items": world.items, "release_id": world.release_id}
-        if self.wants("bare"):
-            self.say(f"{world.name}: the four stages without a server")
-            found["bare"] = self._child("bare", str(world.folder), str(self.plan.bare_s))
         if not any(self.wants(each) for each in ("capacity", "latency", "overload")):
+            if self.wants("bare"):
+                found["bare"] = self._bare(world)
             return found
         servers = self._start(world, names, found)
         try:
@@ -113,13 +112,18 @@ class Session:
     ) -> None:
         plan, rounds = self.plan, max(1, self.plan.capacity_rounds)
         capacities: dict[str, list[capacity.Capacity]] = {name: [] for name in servers}
+        bare = []
         for round_ in range(rounds):
+            if self.wants("bare"):
+                bare.append(self._bare(world))
             for name in self._turns(
                 servers, f"{world.name}: capacity, round {round_ + 1} of {rounds}", world
             ):
                 # The ratios hang on these two; the others are there for comparison.
                 if round_ == 0 or name in (SLATE, STOCK):
                     capacities[name].append(capacity.find(self.bench, servers[name], world, plan.capacity_s))
+        if bare:
+            found["bare"] = {size: medians([each[size] for each in bare]) for size in bare[0]}
         found["capacity"] = {
             name: {
                 "saturation": median(c.saturation for c in each),
@@ -135,6 +139,12 @@ class Session:
         saturation = found["capacity"].get(SLATE, {}).get("saturation")
         if more and self.wants("overload") and saturation:
             found["overload"] = self._overload(world, servers[SLATE], saturation)
+
+    def _bare(self, world: World) -> dict[str, dict[str, float]]:
+        """What the stages do without a server, by batch size."""
+        self.say(f"{world.name}: the four stages without a server")
+        found: dict[str, dict[str, float]] = self._child("bare", str(world.folder), str(self.plan.bare_s))
+        return found
 
     def _overload(self, world: World, running: Running, saturation: float) -> list[dict[str, Any]]:
         plan, seen = self.plan, []

@@ -21,6 +21,9 @@ _EXPECTED: Final = 0.5
 _PATIENT: Final = 0.75
 #: Seconds in which what has gathered meanwhile is answered.
 _CATCHING_UP: Final = 1.0
+#: How many requests that would have to wait even longer are answered without the stages, for each of those
+#: moments: a slate that needs no model is better than none, and costs ten times what a refusal does.
+_LOWERED: Final = 2_000
 #: Always let in, whatever the estimate says: without them it could never correct itself.
 _SPARE: Final = 2
 
@@ -53,6 +56,7 @@ class Admission:
         self.quiet.set()
         self.draining = False
         self._patient_until = -math.inf
+        self._lowered = 0
         #: Requests by why they were refused.
         self.refused: Counter[str] = Counter()
 
@@ -60,36 +64,46 @@ class Admission:
         """Seconds until so many requests are answered, in batches as large as they may be."""
         return math.ceil(requests / self._largest()) * self._cost.fixed + requests * self._cost.more
 
-    def enter(self, requests: int) -> None:
+    def enter(self, requests: int, *, lower: bool = False) -> bool:
         """Take requests in.
 
+        Args:
+            lower: answers without the stages will do.
+
+        Returns:
+            Whether the stages can answer them in time.
+
         Raises:
-            OverloadedError: they could not be answered in time, or the server goes down.
+            OverloadedError: nobody can, or the server goes down.
         """
-        refused = self.refuses(requests)
+        refused = self.refuses(requests, lower=lower)
         if refused is not None:
             raise refused
+        in_time = not (lower and self._lowers(requests)) or self._in_time(requests)
+        if not in_time:
+            self._lowered -= requests
         if not self.held:
             self.quiet.clear()
         self.held += requests
+        return in_time
 
-    def refuses(self, requests: int) -> OverloadedError | None:
+    def refuses(self, requests: int, *, lower: bool = False) -> OverloadedError | None:
         """Why requests would not be taken in, if they would not; then they count as refused."""
         if self.draining:
             self.refused[DRAINING] += requests
             return OverloadedError("the server is going down; ask another one", 1.0, draining=True)
         held = self.held + requests
-        wait = self.wait(held)
         full = held > self._limit
-        if not full and (self.held <= _SPARE or wait <= self._most()):
+        if not full and (self._in_time(requests) or (lower and self._lowers(requests))):
             return None
         self.refused[FULL if full else SLOW] += requests
-        again = max(1.0, math.ceil(wait))
+        again = max(1.0, math.ceil(self.wait(held)))
         return OverloadedError(f"{self.held} requests are held already; ask again later", again)
 
     @contextlib.contextmanager
     def patient(self) -> Iterator[None]:
         """Let requests wait longer in this block and for a moment after it, on whatever thread."""
+        self._lowered = _LOWERED
         self._patient_until = math.inf
         try:
             yield
@@ -102,9 +116,13 @@ class Admission:
         if not self.held:
             self.quiet.set()
 
-    def _most(self) -> float:
-        """Seconds that a request may be expected to wait."""
-        return self._seconds * (_PATIENT if self._clock() < self._patient_until else _EXPECTED)
+    def _in_time(self, requests: int) -> bool:
+        """Whether the stages are expected to get to so many more requests soon enough."""
+        share = _PATIENT if self._clock() < self._patient_until else _EXPECTED
+        return self.held <= _SPARE or self.wait(self.held + requests) <= share * self._seconds
+
+    def _lowers(self, requests: int) -> bool:
+        return self._lowered >= requests and self._clock() < self._patient_until
 
     def learn(self, requests: int, seconds: float) -> None:
         """A batch of requests kept one lane busy for ``seconds``."""

@@ -100,18 +100,19 @@ class OnlineEngine:
         self._current = None
 
     def refuses(self, requests: int) -> OverloadedError | None:
-        return self.admission.refuses(requests)
+        return self.admission.refuses(requests, lower=True)
 
     async def recommend(self, requests: Sequence[Request], deadline_ms: float | None = None) -> list[Answer]:
         release, batches = self._pinned()
-        self.admission.enter(len(requests))
+        in_time = self.admission.enter(len(requests), lower=True)
+        stages = batches if in_time else None
         try:
             began = asyncio.get_running_loop().time()
             limit = self._config.deadline_ms if deadline_ms is None else deadline_ms
             ends = began + max(0.0, limit - self._config.reserve_ms) / 1000
             if len(requests) == 1:
-                return [await self._one(release, batches, requests[0], began, ends)]
-            every = [self._one(release, batches, request, began, ends) for request in requests]
+                return [await self._one(release, stages, requests[0], began, ends)]
+            every = [self._one(release, stages, request, began, ends) for request in requests]
             return list(await asyncio.gather(*every))
         finally:
             self.admission.leave(len(requests))
@@ -140,19 +141,23 @@ class OnlineEngine:
         return self._current
 
     async def _one(
-        self, release: Loaded, batches: Batches, request: Request, began: float, ends: float
+        self, release: Loaded, batches: Batches | None, request: Request, began: float, ends: float
     ) -> Answer:
+        """The best slate there is by ``ends``; without ``batches`` one that needs no model."""
         loop = asyncio.get_running_loop()
         slate = None
         if self._is_of_low_value(request):
             slate = await release.ladder.ahead(request, ends - loop.time())
-        if slate is None:
+        if slate is None and batches is not None:
             try:
                 slate = await self._personalised(release, batches, request, ends)
             except StageError as error:
                 self._fallen(error.stage, error.reason)
-                left = ends - loop.time() + self._config.reserve_ms / 1000
-                slate = await release.ladder.descend(request, left)
+        elif slate is None:
+            self._fallen("admission", "busy")
+        if slate is None:
+            left = ends - loop.time() + self._config.reserve_ms / 1000
+            slate = await release.ladder.descend(request, left)
         return Answer(slate, self.variant, self._expose(request, slate, loop.time() - began))
 
     async def _personalised(self, release: Loaded, batches: Batches, request: Request, ends: float) -> Slate:

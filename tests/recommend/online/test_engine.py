@@ -320,6 +320,30 @@ def test_draining_refuses_and_waits_for_what_is_held() -> None:
     made.run(go)
 
 
+def test_while_a_release_loads_who_cannot_wait_for_the_stages_gets_the_next_rung() -> None:
+    made = Engine(lanes=1, ahead=[SlateItem("item 3", 0.5, 1, "two_tower")])
+    event = threading.Event()
+    made.shelf.upset["score"] = lambda answer: (event.wait(10), answer)[1]
+
+    async def go(engine: OnlineEngine) -> None:
+        engine.admission.learn(1, 2.0)
+        held = [asyncio.create_task(engine.recommend([Request(user_id=f"u{n}")])) for n in range(3)]
+        await asyncio.sleep(0.01)
+        with pytest.raises(OverloadedError):
+            await engine.recommend([Request(user_id="ann")])
+        with engine.admission.patient():
+            answers = await engine.recommend([Request(user_id="ann"), Request(user_id="bob")])
+            assert [answer.slate.rung for answer in answers] == ["precomputed", "popular"]
+            with pytest.raises(OverloadedError):
+                await engine.score([ScoreRequest(["item 1"])])
+        event.set()
+        assert [(await each)[0].slate.rung for each in held] == ["personalised"] * 3
+        assert engine.admission.held == 0
+
+    made.run(go)
+    assert made.fallen == [("admission", "busy")] * 2
+
+
 def test_admission_by_hand() -> None:
     admission = Admission(pending=10, seconds=1.0, largest=lambda: 4)
     admission.enter(10)
@@ -378,6 +402,27 @@ def test_while_a_release_loads_more_may_wait() -> None:
     now[0] += 0.2
     admission.leave(1)
     assert admission.refuses(1) is not None, "and no more afterwards"
+
+
+def test_while_a_release_loads_some_are_let_in_who_cannot_wait_for_the_stages() -> None:
+    now = [100.0]
+    admission = Admission(pending=10_000, seconds=1.0, largest=lambda: 10, clock=lambda: now[0])
+    admission.learn(10, 1.0)
+    admission.enter(7)
+    assert admission.refuses(1, lower=True) is not None, "nothing loads"
+    with admission.patient():
+        assert admission.enter(1_900, lower=True) is False
+        admission.leave(1_900)
+        assert admission.refuses(1) is not None, "scores come from the stages alone"
+        assert admission.enter(60, lower=True) is False
+        with pytest.raises(OverloadedError):
+            admission.enter(41, lower=True)
+        admission.leave(65)
+        assert admission.enter(1, lower=True) is True, "as long as the stages keep up they answer"
+        admission.enter(4)
+    assert admission.enter(40, lower=True) is False, "for a moment afterwards, too"
+    now[0] += 1.1
+    assert admission.refuses(1, lower=True) is not None
 
 
 def test_a_slow_estimate_never_locks_everybody_out() -> None:

@@ -100,7 +100,7 @@ def test_swaps_under_traffic_mix_nothing_and_lose_nothing(
 
     def opened(*args: Any) -> Any:
         behind.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) - here)
-        waits.extend(host.engine.admission._expected for host in hosts)
+        waits.extend(host.engine.admission._patient_until for host in hosts)
         return load(*args)
 
     here, behind, waits = os.getpriority(os.PRIO_PROCESS, os.getpid()), list[int](), list[float]()

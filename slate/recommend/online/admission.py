@@ -21,9 +21,11 @@ _EXPECTED: Final = 0.5
 _PATIENT: Final = 0.75
 #: Seconds in which what has gathered meanwhile is answered.
 _CATCHING_UP: Final = 1.0
-#: How many requests that would have to wait even longer are answered without the stages, for each of those
-#: moments: a slate that needs no model is better than none, and costs ten times what a refusal does.
+#: How many requests that would have to wait even longer are then answered without the stages: a slate that
+#: needs no model is better than none, and costs ten times what a refusal does.
 _LOWERED: Final = 2_000
+#: Seconds until so many may be again: a release that cannot be loaded is tried every second.
+_LOWERED_AGAIN: Final = 60.0
 #: Always let in, whatever the estimate says: without them it could never correct itself.
 _SPARE: Final = 2
 
@@ -57,6 +59,7 @@ class Admission:
         self.draining = False
         self._patient_until = -math.inf
         self._lowered = 0
+        self._lowered_since = -math.inf
         #: Requests by why they were refused.
         self.refused: Counter[str] = Counter()
 
@@ -103,7 +106,9 @@ class Admission:
     @contextlib.contextmanager
     def patient(self) -> Iterator[None]:
         """Let requests wait longer in this block and for a moment after it, on whatever thread."""
-        self._lowered = _LOWERED
+        now = self._clock()
+        if now >= self._lowered_since + _LOWERED_AGAIN:
+            self._lowered, self._lowered_since = _LOWERED, now
         self._patient_until = math.inf
         try:
             yield

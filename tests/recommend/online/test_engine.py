@@ -423,6 +423,11 @@ def test_while_a_release_loads_some_are_let_in_who_cannot_wait_for_the_stages() 
     assert admission.enter(40, lower=True) is False, "for a moment afterwards, too"
     now[0] += 1.1
     assert admission.refuses(1, lower=True) is not None
+    with admission.patient():
+        assert admission.refuses(1, lower=True) is not None, "whatever is tried every second"
+    now[0] += 60
+    with admission.patient():
+        assert admission.refuses(2_000, lower=True) is None
 
 
 def test_a_slow_estimate_never_locks_everybody_out() -> None:

@@ -105,7 +105,10 @@ class Admission:
 
     @contextlib.contextmanager
     def patient(self) -> Iterator[None]:
-        """Let requests wait longer in this block and for a moment after it, on whatever thread."""
+        """Let requests wait longer in this block and for a moment after it, on whatever thread.
+
+        Some that would wait too long even so may be answered without the stages.
+        """
         now = self._clock()
         if now >= self._lowered_since + _LOWERED_AGAIN:
             self._lowered, self._lowered_since = _LOWERED, now

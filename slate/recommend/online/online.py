@@ -148,19 +148,20 @@ class OnlineEngine:
         slate = None
         if self._is_of_low_value(request):
             slate = await release.ladder.ahead(request, ends - loop.time())
-        if slate is None and batches is not None:
+        if slate is None:
             try:
                 slate = await self._personalised(release, batches, request, ends)
             except StageError as error:
                 self._fallen(error.stage, error.reason)
-        elif slate is None:
-            self._fallen("admission", "busy")
-        if slate is None:
-            left = ends - loop.time() + self._config.reserve_ms / 1000
-            slate = await release.ladder.descend(request, left)
+                left = ends - loop.time() + self._config.reserve_ms / 1000
+                slate = await release.ladder.descend(request, left)
         return Answer(slate, self.variant, self._expose(request, slate, loop.time() - began))
 
-    async def _personalised(self, release: Loaded, batches: Batches, request: Request, ends: float) -> Slate:
+    async def _personalised(
+        self, release: Loaded, batches: Batches | None, request: Request, ends: float
+    ) -> Slate:
+        if batches is None:
+            raise StageError("admission", "busy", "the stages are too far behind")
         slate = await batches.answer(request, ends)
         trouble = problem_of(slate, release.known, request.exclude)
         if trouble:
